@@ -1,0 +1,132 @@
+package v1beta1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// BGPAdvertisementSpec says which addresses are announced as routes, to which
+// routers, by which nodes and with which attributes.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.serviceSelectors) || self.serviceSelectors.size() == 0 || ((!has(self.aggregationLength) || self.aggregationLength == 32) && (!has(self.aggregationLengthV6) || self.aggregationLengthV6 == 128))",message="spec.serviceSelectors cannot be combined with spec.aggregationLength other than 32 or spec.aggregationLengthV6 other than 128: an aggregate covers addresses of Services that are not selected"
+type BGPAdvertisementSpec struct {
+	// aggregationLength is the prefix length of the IPv4 routes, 1 to 32. 32
+	// announces each address by itself; less announces the network of that
+	// length around it, which must not be larger than the pool's block.
+	// +optional
+	// +kubebuilder:default=32
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=32
+	AggregationLength *int32 `json:"aggregationLength,omitempty"`
+
+	// aggregationLengthV6 is the prefix length of the IPv6 routes, 1 to 128,
+	// like aggregationLength.
+	// +optional
+	// +kubebuilder:default=128
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=128
+	AggregationLengthV6 *int32 `json:"aggregationLengthV6,omitempty"`
+
+	// localPref is the LOCAL_PREF attribute of the routes, up to 2147483647;
+	// the highest wins among the routes of one AS. Sent to iBGP routers only. 0
+	// or unset leaves FRR's default (100).
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	LocalPref uint32 `json:"localPref,omitempty"`
+
+	// communities are attached to the routes. Each is a standard community
+	// such as 65535:65281, a large one such as large:64512:1:2, or an alias
+	// that a Community object defines.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=255
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:XValidation:rule="!self.matches('^[0-9]+:[0-9]+$') || self.split(':').all(n, n.size() <= 10 && int(n) <= 65535)",message="both parts of a community must be 0 to 65535",messageExpression="'found ' + self + ': both parts of a community must be 0 to 65535'"
+	// +kubebuilder:validation:items:XValidation:rule="!self.startsWith('large:') || (self.matches('^large:[0-9]+:[0-9]+:[0-9]+$') && self.substring(6).split(':').all(n, n.size() <= 10 && int(n) <= 4294967295))",message="a large community is written large:a:b:c with numbers of 0 to 4294967295",messageExpression="'found ' + self + ': a large community is written large:a:b:c with numbers of 0 to 4294967295'"
+	Communities []string `json:"communities,omitempty"`
+
+	// ipAddressPools are the names of the IPAddressPools whose addresses are
+	// announced. With ipAddressPoolSelectors also empty, all pools are.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1024
+	IPAddressPools []string `json:"ipAddressPools,omitempty"`
+
+	// ipAddressPoolSelectors select, by label, IPAddressPools in addition to
+	// those in ipAddressPools.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1024
+	IPAddressPoolSelectors []metav1.LabelSelector `json:"ipAddressPoolSelectors,omitempty"`
+
+	// nodeSelectors select, by label, the nodes that announce; any one of them
+	// is enough. Empty means every node.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1024
+	NodeSelectors []metav1.LabelSelector `json:"nodeSelectors,omitempty"`
+
+	// peers are the names of the BGPPeers to which the routes are sent. Empty
+	// means all.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.size() > 128 || self.all(x, self.exists_one(y, y == x))",message="spec.peers names a BGPPeer more than once"
+	Peers []string `json:"peers,omitempty"`
+
+	// serviceSelectors select, by label, the Services that are announced; any
+	// one of them is enough. Empty means all. Not together with aggregation.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1024
+	ServiceSelectors []metav1.LabelSelector `json:"serviceSelectors,omitempty"`
+}
+
+// BGPAdvertisementStatus is what became of a BGPAdvertisement.
+type BGPAdvertisementStatus struct {
+	// conditions say whether the advertisement is understood (Accepted),
+	// whether the pools, peers and communities it names exist (ResolvedRefs)
+	// and whether the selected nodes have configured it (Programmed).
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// BGPAdvertisement has the addresses of pools announced as routes to the routers
+// that BGPPeer objects describe.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:storageversion
+// +kubebuilder:resource:scope=Namespaced
+// +kubebuilder:printcolumn:name="IPAddressPools",type=string,JSONPath=`.spec.ipAddressPools`
+// +kubebuilder:printcolumn:name="IPAddressPool Selectors",type=string,JSONPath=`.spec.ipAddressPoolSelectors`
+// +kubebuilder:printcolumn:name="Peers",type=string,JSONPath=`.spec.peers`
+// +kubebuilder:printcolumn:name="Node Selectors",type=string,JSONPath=`.spec.nodeSelectors`
+type BGPAdvertisement struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is what is announced, to whom and how. An empty one announces every
+	// pool from every node to every peer.
+	// +optional
+	Spec BGPAdvertisementSpec `json:"spec,omitzero"`
+	// status is written by the project's programs only.
+	// +optional
+	Status BGPAdvertisementStatus `json:"status,omitzero"`
+}
+
+// BGPAdvertisementList is a list of BGPAdvertisement.
+//
+// +kubebuilder:object:root=true
+type BGPAdvertisementList struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitzero"`
+	// items are the objects of the list.
+	Items []BGPAdvertisement `json:"items"`
+}

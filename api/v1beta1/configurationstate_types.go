@@ -1,0 +1,81 @@
+package v1beta1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ConfigurationStateSpec is empty: the object only reports.
+type ConfigurationStateSpec struct{}
+
+// ConfigurationResult is a verdict on the configuration.
+//
+// +kubebuilder:validation:Enum=Valid;Invalid;Unknown
+type ConfigurationResult string
+
+const (
+	// ConfigurationValid means that everything is valid and in force.
+	ConfigurationValid ConfigurationResult = "Valid"
+	// ConfigurationInvalid means that at least one object is not in force.
+	ConfigurationInvalid ConfigurationResult = "Invalid"
+	// ConfigurationUnknown means that there is no verdict yet.
+	ConfigurationUnknown ConfigurationResult = "Unknown"
+)
+
+// ConfigurationStateStatus is the verdict of one program on the whole
+// configuration.
+type ConfigurationStateStatus struct {
+	// result is Valid when every object is in force, Invalid when some are
+	// not, Unknown before the first verdict.
+	// +optional
+	Result ConfigurationResult `json:"result,omitempty"`
+
+	// errorSummary says what is wrong, object by object. Empty when result is
+	// Valid.
+	// +optional
+	ErrorSummary string `json:"errorSummary,omitempty"`
+
+	// conditions are the verdicts that make up the result: on a speaker
+	// configReconcilerValid, on the controller poolReconcilerValid. Their
+	// lastTransitionTime is when the verdict last changed.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ConfigurationState reports whether one program understood all objects that users
+// wrote. It is named "controller" or "speaker-" and the node, and is written by
+// that program in its own namespace.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:storageversion
+// +kubebuilder:resource:scope=Namespaced
+// +kubebuilder:printcolumn:name="Result",type=string,JSONPath=`.status.result`
+// +kubebuilder:printcolumn:name="ErrorSummary",type=string,JSONPath=`.status.errorSummary`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type ConfigurationState struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is empty: the object only reports.
+	// +optional
+	Spec ConfigurationStateSpec `json:"spec,omitzero"`
+	// status is the verdict.
+	// +optional
+	Status ConfigurationStateStatus `json:"status,omitzero"`
+}
+
+// ConfigurationStateList is a list of ConfigurationState.
+//
+// +kubebuilder:object:root=true
+type ConfigurationStateList struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitzero"`
+	// items are the objects of the list.
+	Items []ConfigurationState `json:"items"`
+}

@@ -1,0 +1,22 @@
+package v1beta2
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// GroupName is the API group of every kind of this project.
+const GroupName = "metallb.io"
+
+// GroupVersion is the group and version of the types of this package.
+var GroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1beta2"}
+
+// AddToScheme teaches scheme the kinds of metallb.io/v1beta2.
+func AddToScheme(scheme *runtime.Scheme) error {
+	scheme.AddKnownTypes(GroupVersion,
+		&BGPPeer{}, &BGPPeerList{},
+	)
+	metav1.AddToGroupVersion(scheme, GroupVersion)
+	return nil
+}
