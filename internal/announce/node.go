@@ -1,0 +1,141 @@
+package announce
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/seed-551707bd/metallb-operator/internal/intent"
+	"github.com/seed-551707bd/metallb-operator/internal/ipam"
+)
+
+// Node is everything one node announces. All lists are sorted, so that equal intents are equal values.
+type Node struct {
+	BGP BGP
+	// L2 is what the node answers for by ARP and NDP, sorted by address.
+	L2 []L2Entry
+	// Verdicts has one entry per Service address and protocol, announced or not, sorted by Service, address, protocol. A Verdict is never
+	// changed once it is here, so one that two Nodes share is the same in both.
+	Verdicts []*Verdict
+}
+
+// BGP is the node's whole BGP configuration, independent of the routing daemon that carries it out.
+type BGP struct {
+	// Routers, one per VRF, the default VRF ("") first.
+	Routers []Router
+	// BFDProfiles are those that neighbors use.
+	BFDProfiles []intent.BFDProfile
+}
+
+// Router is one BGP instance.
+type Router struct {
+	VRF string
+	ASN uint32
+	// RouterID is the zero Addr when the daemon shall choose.
+	RouterID  netip.Addr
+	Neighbors []Neighbor
+	// Prefixes are what at least one neighbor is to get, sorted by address, then length.
+	Prefixes []Prefix
+}
+
+// Neighbor is one session together with the policies that decide what is sent over it. A prefix is sent exactly if it carries the Tag of
+// at least one of the policies.
+type Neighbor struct {
+	intent.Peer
+	// Policies are sorted by advertisement name.
+	Policies []Policy
+}
+
+// IPv4 tells whether the session carries IPv4 unicast (rule B13).
+func (n *Neighbor) IPv4() bool { return n.DualStack || n.Interface != "" || n.Address.Unmap().Is4() }
+
+// IPv6 tells whether the session carries IPv6 unicast (rule B13).
+func (n *Neighbor) IPv6() bool { return n.DualStack || n.Interface != "" || n.Address.Is6() }
+
+// Policy is what one BGPAdvertisement does to the prefixes it announces to one neighbor.
+type Policy struct {
+	// Advertisement is the BGPAdvertisement's name, and Tag the mark that its prefixes carry inside the node's own RIB.
+	Advertisement string
+	Tag           Tag
+	Communities   []intent.Community
+	// LocalPref is 0 when the attribute is left alone.
+	LocalPref uint32
+}
+
+// Tag marks the prefixes of one BGPAdvertisement inside the node's RIB. It is derived from the advertisement's name alone, so that it is
+// the same after a restart and does not change with the advertisement's content. It is rendered as the large community TagASN:High:Low
+// and removed before a prefix leaves the node.
+type Tag struct{ High, Low uint32 }
+
+// TagASN is the first part of the large communities that carry tags. RFC 7300 reserves AS 4294967295, so no real network uses it.
+const TagASN = 4294967295
+
+// String returns FRR's notation of the large community.
+func (t Tag) String() string { return fmt.Sprintf("%d:%d:%d", uint32(TagASN), t.High, t.Low) }
+
+// Prefix is a route that the node originates, with the tags of every advertisement that asks for it, sorted, at least one.
+type Prefix struct {
+	Prefix netip.Prefix
+	Tags   []Tag
+}
+
+// L2Entry is an address that the node answers for.
+type L2Entry struct {
+	Address netip.Addr
+	// Interfaces are the exact names of the links to answer on, sorted, whether or not they exist now; nil means all usable ones.
+	Interfaces []string
+}
+
+// Protocol is how an address is announced.
+type Protocol string
+
+// The protocols, as metrics, logs and events name them.
+const (
+	ProtocolBGP    Protocol = "bgp"
+	ProtocolLayer2 Protocol = "layer2"
+)
+
+// Verdict says whether this node announces one address of one Service over one protocol, and why not.
+type Verdict struct {
+	Service  ipam.ServiceKey
+	Address  netip.Addr
+	Pool     string
+	Protocol Protocol
+	// Announce is the decision; Reason explains a no and is the zero Reason for a yes.
+	Announce bool
+	Reason   Reason
+	// Peers are the BGPPeers that get the address, sorted; empty for a no and for layer 2.
+	Peers []string
+	// Owner is the node that announces the address by layer 2; "" when nobody does, when this node cannot know, and for BGP.
+	Owner string
+}
+
+// ReasonCode is a machine-readable reason. Where MetalLB logs a reason for the same thing the code is that word.
+type ReasonCode string
+
+// The reasons for not announcing.
+const (
+	ReasonNone               ReasonCode = ""
+	ReasonNoAddress          ReasonCode = "noIPAllocated"
+	ReasonNotAllowed         ReasonCode = "ipNotAllowed"
+	ReasonNoAdvertisement    ReasonCode = "noMatchingAdvertisement"
+	ReasonConflictingAds     ReasonCode = "conflictingAdvertisements"
+	ReasonNetworkUnavailable ReasonCode = "nodeNetworkUnavailable"
+	ReasonNodeExcluded       ReasonCode = "nodeLabeledExcludeBalancers"
+	ReasonNoLocalEndpoints   ReasonCode = "noLocalEndpoints"
+	ReasonNoEndpoints        ReasonCode = "noEndpoints"
+	ReasonNoPeer             ReasonCode = "noMatchingPeer"
+	ReasonUnknownNode        ReasonCode = "nodeUnknown"
+
+	// Only of layer 2.
+	ReasonNotOwner         ReasonCode = "notOwner"
+	ReasonSharedSelector   ReasonCode = "sharedIPWithServiceSelector"
+	ReasonNotQuorate       ReasonCode = "notQuorate"
+	ReasonNotMember        ReasonCode = "speakerNotAlive"
+	ReasonInterfaceMissing ReasonCode = "interfaceMissing"
+)
+
+// Reason explains a no: its code and a sentence with the data behind it, for people.
+type Reason struct {
+	Code   ReasonCode
+	Detail string
+}
