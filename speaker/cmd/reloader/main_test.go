@@ -1,0 +1,127 @@
+package main_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
+	frrtest "github.com/seed-551707bd/metallb-operator/test/frr"
+)
+
+// build makes the program as the image has it.
+func build(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "reloader")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return program
+}
+
+func TestGivenFRRImageWhenThePodStartsThenTheProgramInstallsPreparesAndApplies(t *testing.T) {
+	program := build(t)
+	for _, release := range frrtest.Releases() {
+		t.Run(string(release), func(t *testing.T) {
+			i := frrtest.Start(t, frrtest.Options{Release: release, Bare: true})
+			// First init container, in the project's image: the binary into a shared volume.
+			shared := i.Path("/run/frr_reloader")
+			if out, err := exec.CommandContext(t.Context(), program, "install", shared).CombinedOutput(); err != nil {
+				t.Fatalf("install: %v\n%s", err, out)
+			}
+			// Second init container, in the FRR image, over empty volumes.
+			for _, dir := range []string{"/etc/frr", "/run/frr"} {
+				if out, err := i.Run(t.Context(), "sh", "-c", "rm -rf "+dir+"/*; chown root:root "+dir); err != nil {
+					t.Fatalf("empty %s: %v\n%s", dir, err, out)
+				}
+			}
+			if out, err := i.Run(t.Context(), "/run/frr_reloader/reloader", "prepare"); err != nil {
+				t.Fatalf("prepare: %v\n%s", err, out)
+			}
+			for file, want := range map[string]string{
+				"/etc/frr/daemons": "frr:frr 640", "/etc/frr/vtysh.conf": "frr:frr 640", "/etc/frr/frr.conf": "frr:frr 640", "/run/frr": "frr:frr 755",
+			} {
+				if out, err := i.Run(t.Context(), "stat", "-c", "%U:%G %a", file); err != nil || strings.TrimSpace(out) != want {
+					t.Errorf("%s is %q, want %q (%v)", file, out, want, err)
+				}
+			}
+			// The two containers side by side.
+			run := i.Command(t.Context(), "/run/frr_reloader/reloader", "-socket", "/run/frr_reloader/reloader.sock")
+			log := startProgram(t, run)
+			i.StartFRR(t)
+			client := frr.New(i.Path("/run/frr_reloader/reloader.sock"))
+			defer client.Close()
+			conf := "frr defaults traditional\nhostname n1\nrouter bgp 64512\n neighbor 192.0.2.1 remote-as 64513\nexit\nip prefix-list x seq 5 permit any\n"
+			ack, err := client.Apply(t.Context(), []byte(conf))
+			if err != nil || ack.How != frr.FullReload || ack.Difference != "" {
+				t.Errorf("apply: %+v, %v, want FRR's own script to have loaded the line", ack, err)
+			}
+			if listens, err := i.Run(t.Context(), "ss", "-Hltn", "sport = :179"); err != nil || listens != "" {
+				t.Errorf("bgpd listens: %s (%v)", listens, err)
+			}
+			if out, err := i.Run(t.Context(), "stat", "-c", "%U:%G %a", "/etc/frr/frr.conf"); err != nil || out != "frr:frr 640\n" {
+				t.Errorf("frr.conf is %q (%v)", out, err)
+			}
+			if kept, err := os.ReadFile(i.Path("/etc/frr/frr.conf")); err != nil || string(kept) != conf {
+				t.Errorf("on disk: %s (%v)", kept, err)
+			}
+			for _, text := range []string{`"msg":"FRR reloaded successfully!"`, `"level":"info"`, `"caller":"`, `"ts":"`} {
+				if !strings.Contains(log(), text) {
+					t.Errorf("log lacks %s:\n%s", text, log())
+				}
+			}
+		})
+	}
+}
+
+// startProgram runs a program until the test ends, and expects it to end well
+// when told to. The function returned gives what it printed so far.
+func startProgram(t *testing.T, cmd *exec.Cmd) (printed func() string) {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = file, file
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		file.Close()
+	})
+	return func() string {
+		content, err := os.ReadFile(file.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(content)
+	}
+}
+
+func TestGivenWrongCommandLineWhenRunThenItSaysWhatIsWanted(t *testing.T) {
+	program := build(t)
+	for want, args := range map[string][]string{
+		"want install, prepare or run": {"dance"},
+		"want one argument":            {"install"},
+		"want more than 0":             {"run", "-drift-interval", "0s"},
+		"read --log-level":             {"run", "-log-level", "loud"},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
+		cancel()
+		if _, failed := errors.AsType[*exec.ExitError](err); !failed || !strings.Contains(string(out), want) {
+			t.Errorf("%q: %v, %s, want %q", args, err, out, want)
+		}
+	}
+}

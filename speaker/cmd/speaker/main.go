@@ -1,0 +1,124 @@
+// The speaker announces the addresses of Services from one node: it decides what the node announces and gives FRR its configuration.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/api/v1beta2"
+	"github.com/seed-551707bd/metallb-operator/internal/logging"
+)
+
+const (
+	// defaultSocket is in the volume that the speaker's container shares with FRR's.
+	defaultSocket = "/etc/frr_reloader/reloader.sock"
+	// writesPerSecond is how fast status objects are written: a burst of Services must not take the API server's time from the controller,
+	// whose addresses users wait for.
+	writesPerSecond = 20
+	// gcPercent trades a little processor time for memory: a speaker runs on every node, holds every Service and is idle most of the time.
+	gcPercent = 40
+)
+
+func main() {
+	err := run(ctrl.SetupSignalHandler(), os.Args[1:], os.Getenv)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "speaker:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string) error {
+	o, err := parse(args, getenv)
+	if err != nil {
+		return err
+	}
+	log, err := logging.New(os.Stdout, o.LogLevel)
+	if err != nil {
+		return err
+	}
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	ctrl.SetLogger(logging.Logr(log))
+	klog.SetLogger(logging.Logr(log))
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the API server: %w", err)
+	}
+	log.InfoContext(ctx, "starting", "op", "startup", "node", o.Node, "namespace", o.Namespace, "class", o.Classes.String())
+	if len(o.WithoutEffect) > 0 {
+		log.InfoContext(ctx, "these flags and variables have no effect (yet)", "op", "startup", "flags", o.WithoutEffect)
+	}
+	mgr, err := newManager(config, o, log)
+	if err != nil {
+		return err
+	}
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("run the speaker: %w", err)
+	}
+	log.InfoContext(ctx, "stopped; what was announced still is", "op", "shutdown")
+	return nil
+}
+
+// newManager returns a manager that runs the speaker and serves its probes and metrics. It does not use the API yet. The speaker has caches of
+// its own, since those of a manager can only be made while the API answers.
+func newManager(config *rest.Config, o Options, log *slog.Logger) (manager.Manager, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("register the kinds of objects: %w", err)
+		}
+	}
+	served, err := o.Metrics()
+	if err != nil {
+		return nil, err
+	}
+	reading := rest.CopyConfig(config)
+	reading.QPS = -1 // it watches, and answers the controller
+	mgr, err := ctrl.NewManager(reading, ctrl.Options{
+		Scheme: scheme, Metrics: served,
+		HealthProbeBindAddress: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.HealthPort)),
+		PprofBindAddress:       o.PprofAddress,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the speaker: %w", err)
+	}
+	writing := rest.CopyConfig(config)
+	writing.QPS, writing.Burst = writesPerSecond, writesPerSecond
+	writer, err := client.New(writing, client.Options{Scheme: scheme, Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return nil, fmt.Errorf("set up the client for status objects: %w", err)
+	}
+	answers, err := client.New(reading, client.Options{Scheme: scheme, Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return nil, fmt.Errorf("set up the client for answers to AddressProbes: %w", err)
+	}
+	s := &speaker{
+		Options: o, scheme: scheme, mapper: mgr.GetRESTMapper(), config: reading, writer: writer, answers: answers,
+		metrics: metrics.Registry, log: log,
+	}
+	if err := errors.Join(mgr.Add(s), mgr.AddHealthzCheck("loop", s.healthy), mgr.AddReadyzCheck("frr", s.ready)); err != nil {
+		return nil, fmt.Errorf("set up the speaker: %w", err)
+	}
+	return mgr, nil
+}

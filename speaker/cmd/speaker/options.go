@@ -1,0 +1,146 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/seed-551707bd/metallb-operator/internal/kubeview"
+	"github.com/seed-551707bd/metallb-operator/internal/serving"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrconf"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/members"
+)
+
+// Options are what the speaker's flags and environment say. The names are those of MetalLB's speaker, so that its users' manifests work.
+type Options struct {
+	// Node is the name of the node, Namespace that of the configuration, Pod the name of the pod this program runs in, "" when unknown.
+	Node, Namespace, Pod string
+	// LogLevel is one of all, debug, info, warn, error, none; FRRLogLevel is what FRR logs, in the same words.
+	LogLevel, FRRLogLevel string
+	// Classes say which Services to announce.
+	Classes kubeview.Classes
+	// IgnoreExcludeLB announces from nodes with the label node.kubernetes.io/exclude-from-external-load-balancers, too.
+	IgnoreExcludeLB bool
+	// Endpoints are what is served: metrics, probes (on 127.0.0.1, because the pod has the node's network) and profiles.
+	serving.Endpoints
+	// ReloaderSocket is the unix socket of the reloader, the program that gives FRR its configuration.
+	ReloaderSocket string
+	// Members is how to gossip with the other speakers, nil when that is off: then every node counts as one whose speaker is alive.
+	Members *members.Options
+	// MemberLabels select the pods of the speakers in the namespace.
+	MemberLabels labels.Selector
+	// WithoutEffect are the flags and variables that are set but have no effect.
+	WithoutEffect []string
+}
+
+// accepted is a flag of MetalLB's speaker that does nothing here, with the environment variable that sets the same, if any.
+type accepted struct {
+	flag, variable string
+	// boolean flags need no value.
+	boolean bool
+}
+
+// withoutEffect returns what is accepted so that manifests written for MetalLB work.
+func withoutEffect() []accepted {
+	return []accepted{
+		{flag: "bgp-debounce-timeout", variable: "METALLB_BGP_DEBOUNCE_TIMEOUT"},
+		{flag: "frrk8s-namespace", variable: "FRRK8S_NAMESPACE"},
+		{flag: "frrk8s-secret-passthrough", boolean: true},
+		{variable: "METALLB_BGP_TYPE"},
+		{variable: "FRR_CONFIG_FILE"},
+		{variable: "FRR_RELOADER_PID_FILE"},
+	}
+}
+
+// parse reads flags and environment. Its error names everything that is wrong.
+func parse(args []string, getenv func(string) string) (Options, error) {
+	var o Options
+	flags := flag.NewFlagSet("speaker", flag.ContinueOnError)
+	flags.StringVar(&o.Node, "node-name", getenv("METALLB_NODE_NAME"), "name of the node this runs on (environment METALLB_NODE_NAME)")
+	flags.StringVar(&o.Namespace, "namespace", getenv("METALLB_NAMESPACE"), "namespace of the configuration (environment METALLB_NAMESPACE)")
+	flags.StringVar(&o.Pod, "pod-name", getenv("METALLB_POD_NAME"), "name of the pod this runs in, the owner of status objects (environment METALLB_POD_NAME)")
+	flags.StringVar(&o.LogLevel, "log-level", "info", "how much to log: all, debug, info, warn, error or none")
+	class := flags.String("lb-class", "", "load balancer classes of the Services to announce, separated by commas; empty for those without a class")
+	alsoUnclassed := flags.Bool("lb-class-also-unclassed", false, "announce the Services without a class, too")
+	flags.BoolVar(&o.IgnoreExcludeLB, "ignore-exclude-lb", false, "announce from nodes labeled node.kubernetes.io/exclude-from-external-load-balancers, too")
+	flags.StringVar(&o.Host, "host", getenv("METALLB_HOST"), "address to serve metrics on, empty for all (environment METALLB_HOST)")
+	flags.StringVar(&o.ReloaderSocket, "reloader-socket", or(getenv("METALLB_RELOADER_SOCKET"), defaultSocket), "unix socket of the reloader (environment METALLB_RELOADER_SOCKET)")
+	gossip := registerMembers(flags, getenv)
+	for _, a := range withoutEffect() {
+		if a.flag != "" {
+			flags.Var(&ignored{accepted: a, set: &o.WithoutEffect}, a.flag, "accepted for MetalLB's manifests; has no effect")
+		}
+		if a.variable != "" && getenv(a.variable) != "" {
+			o.WithoutEffect = append(o.WithoutEffect, a.variable)
+		}
+	}
+	o.Register(flags)
+	if err := flags.Parse(args); err != nil {
+		return Options{}, fmt.Errorf("read the flags: %w", err)
+	}
+	if flags.NArg() > 0 {
+		return Options{}, fmt.Errorf("read the flags: found argument %q, wanted flags only", flags.Arg(0))
+	}
+	var err error
+	if o.Classes, err = kubeview.ParseClasses(*class, *alsoUnclassed); err != nil {
+		err = fmt.Errorf("--lb-class: %w", err)
+	}
+	var gossipErr error
+	o.Members, o.MemberLabels, gossipErr = gossip.options(o.Node)
+	err = errors.Join(err, gossipErr)
+	if o.Members != nil {
+		o.WithoutEffect = append(o.WithoutEffect, "--ml-bindaddr") // who is alive matters to layer 2 alone, which nothing carries out yet
+	}
+	o.FRRLogLevel = or(getenv("FRR_LOGGING_LEVEL"), o.LogLevel)
+	slices.Sort(o.WithoutEffect)
+	return o, errors.Join(err, o.Validate())
+}
+
+// ignored takes any value and notes that it was set.
+type ignored struct {
+	accepted
+	set *[]string
+}
+
+// String implements flag.Value.
+func (*ignored) String() string { return "" }
+
+// Set implements flag.Value.
+func (i *ignored) Set(string) error {
+	*i.set = append(*i.set, "--"+i.flag)
+	return nil
+}
+
+// IsBoolFlag tells package flag that the flag may stand alone.
+func (i *ignored) IsBoolFlag() bool { return i.boolean }
+
+func or(value, otherwise string) string {
+	if value != "" {
+		return value
+	}
+	return otherwise
+}
+
+// Validate returns everything that is wrong with the options.
+func (o *Options) Validate() error {
+	var wrong []error
+	for _, name := range []struct{ flag, variable, value string }{
+		{"--node-name", "METALLB_NODE_NAME", o.Node}, {"--namespace", "METALLB_NAMESPACE", o.Namespace},
+	} {
+		if name.value == "" {
+			wrong = append(wrong, fmt.Errorf("%s is empty and %s is not set: wanted a name", name.flag, name.variable))
+		}
+	}
+	if o.ReloaderSocket == "" {
+		wrong = append(wrong, errors.New("--reloader-socket is empty: wanted a path"))
+	}
+	return errors.Join(append(wrong, o.Endpoints.Validate())...)
+}
+
+// conf is what frr.conf holds besides BGP.
+func (o *Options) conf() frrconf.Options {
+	return frrconf.Options{Hostname: o.Node, LogLevel: frrconf.LogLevel(o.FRRLogLevel)}
+}

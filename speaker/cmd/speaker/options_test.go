@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/members"
+)
+
+// env is an environment of its own.
+func env(pairs ...string) func(string) string {
+	return func(name string) string {
+		for _, pair := range pairs {
+			if key, value, _ := strings.Cut(pair, "="); key == name {
+				return value
+			}
+		}
+		return ""
+	}
+}
+
+func TestGivenMetalLBsFlagsAndVariablesWhenParsedThenTheyAreUnderstoodOrNamedAsWithoutEffect(t *testing.T) {
+	o, err := parse([]string{
+		"--port=7472", "--log-level=debug", "--lb-class=metallb.io/metallb,example.com/lb", "--lb-class-also-unclassed", "--ignore-exclude-lb", "--health-probe-port=17473",
+		"--tls-min-version=VersionTLS12", "--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "--tls-curve-preferences=X25519, 23",
+		"--ml-bindport=7946", "--ml-wan-config", "--frrk8s-secret-passthrough", "--bgp-debounce-timeout", "3000", "--host=192.0.2.1",
+	}, env("METALLB_NODE_NAME=n1", "METALLB_NAMESPACE=metallb-system", "METALLB_POD_NAME=speaker-x", "METALLB_ML_LABELS=app=metallb",
+		"METALLB_BGP_TYPE=frr", "FRR_LOGGING_LEVEL=warn"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Node != "n1" || o.Namespace != "metallb-system" || o.Pod != "speaker-x" || o.MetricsPort != 7472 || o.HealthPort != 17473 ||
+		o.Classes.String() != "metallb.io/metallb,example.com/lb,none" || !o.IgnoreExcludeLB || o.LogLevel != "debug" || o.Host != "192.0.2.1" || o.ReloaderSocket != defaultSocket {
+		t.Errorf("options %+v", o)
+	}
+	if conf := o.conf(); conf.Hostname != "n1" || conf.LogLevel != "warnings" {
+		t.Errorf("frr.conf options %+v, want FRR's own level", conf)
+	}
+	if o.Members != nil {
+		t.Errorf("without --ml-bindaddr the speaker gossips: %+v", o.Members)
+	}
+	want := []string{"--bgp-debounce-timeout", "--frrk8s-secret-passthrough", "METALLB_BGP_TYPE"}
+	if !slices.Equal(o.WithoutEffect, want) {
+		t.Errorf("without effect %v, want %v", o.WithoutEffect, want)
+	}
+}
+
+func TestGivenWrongOptionsWhenParsedThenTheErrorNamesEachWithWhatIsWanted(t *testing.T) {
+	silence(t)
+	_, err := parse([]string{"--port=70000", "--health-probe-port=0", "--pprof-bind-address=here", "--reloader-socket=", "--tls-min-version=SSL"}, env())
+	if err == nil {
+		t.Fatal("wrong options are accepted")
+	}
+	for _, text := range []string{"METALLB_NODE_NAME", "METALLB_NAMESPACE", "--port is 70000: wanted", "--health-probe-port is 0: wanted", `--pprof-bind-address is "here": wanted`,
+		"--tls-min-version is \"SSL\": wanted"} {
+		if !strings.Contains(err.Error(), text) {
+			t.Errorf("error %v lacks %q", err, text)
+		}
+	}
+}
+
+func TestGivenFlagsOfTheGossipWhenParsedThenItIsSetUpAsForMetalLBOrOff(t *testing.T) {
+	silence(t)
+	required := []string{"--node-name=n1", "--namespace=ns"}
+	full := env("METALLB_ML_BIND_ADDR=192.0.2.1", "METALLB_ML_LABELS=app=metallb,component=speaker", "METALLB_ML_SECRET_KEY_PATH=/etc/ml_secret_key")
+	o, err := parse(required, full)
+	if err != nil || o.Members == nil {
+		t.Fatalf("options %+v, %v, want gossip", o, err)
+	}
+	if m := *o.Members; m.Name != "n1" || m.BindAddr.String() != "192.0.2.1" || m.BindPort != 7946 || m.SecretPath != "/etc/ml_secret_key" || m.WAN ||
+		m.TuningPath != "/etc/metallb/memberlist/config.json" || m.Fencing != members.FenceProven || o.MemberLabels.String() != "app=metallb,component=speaker" {
+		t.Errorf("gossip %+v with %s", m, o.MemberLabels)
+	}
+	if !slices.Contains(o.WithoutEffect, "--ml-bindaddr") {
+		t.Errorf("the log does not say that nothing uses the gossip yet: %v", o.WithoutEffect)
+	}
+	o, err = parse(append(required, "--ml-bindport=9122", "--ml-wan-config", "--ml-fencing=strict", "--ml-bindaddr=2001:db8::1"), full)
+	if err != nil || o.Members == nil || o.Members.BindPort != 9122 || !o.Members.WAN || o.Members.Fencing != members.FenceStrict || o.Members.BindAddr.String() != "2001:db8::1" {
+		t.Errorf("gossip %+v, %v", o.Members, err)
+	}
+	for _, off := range []string{"--ml-bindport=0", "--ml-bindaddr=", "--ml-labels="} {
+		if o, err := parse(append(required, off), full); err != nil || o.Members != nil || o.MemberLabels != nil {
+			t.Errorf("%s: gossip %+v, %v, want none", off, o.Members, err)
+		}
+	}
+	for wrong, text := range map[string]string{
+		"--ml-bindport=70000": `--ml-bindport is "70000": wanted a port`, "--ml-bindaddr=node": `--ml-bindaddr is "node": wanted an IP address`,
+		"--ml-labels=a=b=c": `--ml-labels is "a=b=c": wanted labels`, "--ml-fencing=maybe": `--ml-fencing is "maybe": wanted proven, strict or off`,
+	} {
+		if _, err := parse(append(required, wrong), full); err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s gives %v, want %q", wrong, err, text)
+		}
+	}
+}
+
+func TestGivenArgumentsThatAreNoFlagsWhenParsedThenTheyAreRefused(t *testing.T) {
+	silence(t)
+	for _, args := range [][]string{{"run"}, {"--no-such-flag"}, {"--tls-cipher-suites=NULL"}, {"--tls-curve-preferences=1"}} {
+		if _, err := parse(append([]string{"--node-name=n", "--namespace=ns"}, args...), env()); err == nil || errors.Is(err, flag.ErrHelp) {
+			t.Errorf("%v gave %v, want an error", args, err)
+		}
+	}
+}
+
+// silence keeps the usage that package flag prints out of the test's output.
+func silence(t *testing.T) {
+	t.Helper()
+	stderr := os.Stderr
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Stderr = null
+	t.Cleanup(func() {
+		os.Stderr = stderr
+		_ = null.Close()
+	})
+}

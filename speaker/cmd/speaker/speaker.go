@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/addressprobe"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/mirror"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/node/cluster"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/probe"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/publish"
+)
+
+// speaker is the part of the program that a manager runs: everything that works on this node's announcements.
+type speaker struct {
+	Options
+	scheme *runtime.Scheme
+	mapper meta.RESTMapper
+	// config is for watching.
+	config *rest.Config
+	// writer reads and writes the API directly, at a modest rate. answers writes the answers to AddressProbes, which addresses wait for and
+	// of which there are only as many as the controller asks for.
+	writer, answers client.Client
+	metrics         prometheus.Registerer
+	log             *slog.Logger
+	loop            atomic.Pointer[node.Loop]
+}
+
+// Start works until ctx ends. What was announced by then still is afterwards.
+func (s *speaker) Start(ctx context.Context) error {
+	kinds := append(cluster.ConfigKinds(), &corev1.Service{}, &discoveryv1.EndpointSlice{}, &corev1.Node{}, &corev1.Secret{},
+		&v1beta1.ServiceBGPStatus{}, &v1beta1.ConfigurationState{})
+	if !s.waitForKinds(ctx, time.Second, kinds) {
+		return nil
+	}
+	caches := cluster.CacheOptions(s.Namespace)
+	maps.Copy(caches.ByObject, publish.ByObject(s.Node, s.Namespace))
+	caches.Scheme, caches.Mapper = s.scheme, s.mapper
+	watched, err := cache.New(s.config, caches)
+	if err != nil {
+		return fmt.Errorf("set up the caches: %w", err)
+	}
+	api := mirror.API{Config: s.config, Scheme: s.scheme}
+	if api.HTTP, err = rest.HTTPClientFor(s.config); err != nil {
+		return fmt.Errorf("set up the watches: %w", err)
+	}
+	trigger := node.NewTrigger()
+	source, err := cluster.New(ctx, watched, api, cluster.Options{Namespace: s.Namespace, Classes: s.Classes, Trigger: trigger})
+	if err != nil {
+		return err
+	}
+	reloader := frr.New(s.ReloaderSocket)
+	defer reloader.Close()
+	measured := publish.NewMetrics(s.Node, source.Updates)
+	publisher, err := publish.New(ctx, publish.Options{
+		Node: s.Node, Namespace: s.Namespace, Pod: s.Pod,
+		Client: s.writer, Cache: watched, API: api, Metrics: measured, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	for _, c := range []prometheus.Collector{measured, publish.NewSessions(reloader, measured.InForce)} {
+		if err := s.metrics.Register(c); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+		defer s.metrics.Unregister(c)
+	}
+	loop := node.New(node.Options{
+		Node: s.Node, IgnoreExcludeLabel: s.IgnoreExcludeLB, Conf: s.conf(),
+		Trigger: trigger, Source: source, FRR: reloader, Publisher: publisher, Log: s.log,
+	})
+	s.loop.Store(loop)
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { return watched.Start(ctx) })
+	tasks.Go(func() error { return source.Start(ctx) })
+	tasks.Go(func() error { return loop.Start(ctx) })
+	tasks.Go(func() error { return publisher.Start(ctx) })
+	tasks.Go(func() error { return s.answerProbes(ctx) })
+	return tasks.Wait()
+}
+
+// answerProbes answers the AddressProbes for this node until ctx ends. It has a cache of its own: where their kind is missing, as while an
+// upgrade is under way, announcements must not wait for it.
+func (s *speaker) answerProbes(ctx context.Context) error {
+	if !s.waitForKinds(ctx, time.Minute, []client.Object{&v1beta1.AddressProbe{}}) {
+		return nil
+	}
+	watched, err := cache.New(s.config, cache.Options{
+		Scheme: s.scheme, Mapper: s.mapper, ByObject: addressprobe.ByObject(s.Node, s.Namespace), ReaderFailOnMissingInformer: true,
+	})
+	if err != nil {
+		return fmt.Errorf("set up the cache of AddressProbes: %w", err)
+	}
+	answerer, err := addressprobe.New(ctx, addressprobe.Options{Node: s.Node, Cache: watched, Client: s.answers, Ask: probe.Ask, Log: s.log})
+	if err != nil {
+		return err
+	}
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { return watched.Start(ctx) })
+	tasks.Go(func() error { return answerer.Start(ctx) })
+	return tasks.Wait()
+}
+
+// NeedLeaderElection implements controller-runtime's LeaderElectionRunnable: every node has a speaker that works.
+func (s *speaker) NeedLeaderElection() bool { return false }
+
+// waitForKinds returns true once the API server knows the kinds, looking every so often, false when ctx ends first. After a power failure nodes
+// come up long before the API does, and a speaker that gave up would be restarted ever more slowly.
+func (s *speaker) waitForKinds(ctx context.Context, every time.Duration, kinds []client.Object) bool {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	told := ""
+	for {
+		err := s.findKinds(kinds)
+		if err == nil {
+			return true
+		}
+		if text := err.Error(); text != told {
+			s.log.WarnContext(ctx, "waiting for the API; what FRR announces stays", "op", "startup", "error", err)
+			told = text
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *speaker) findKinds(kinds []client.Object) error {
+	for _, kind := range kinds {
+		gvk, err := apiutil.GVKForObject(kind, s.scheme)
+		if err != nil {
+			return fmt.Errorf("name the kind of %T: %w", kind, err)
+		}
+		if _, err := s.mapper.RESTMapping(gvk.GroupKind(), gvk.Version); err != nil {
+			return fmt.Errorf("look for %s: %w", gvk, err)
+		}
+	}
+	return nil
+}
+
+// healthy and ready are the probes.
+func (s *speaker) healthy(r *http.Request) error {
+	if loop := s.loop.Load(); loop != nil {
+		return loop.Healthy(r)
+	}
+	return nil
+}
+
+func (s *speaker) ready(r *http.Request) error {
+	if loop := s.loop.Load(); loop != nil {
+		return loop.Ready(r)
+	}
+	return errors.New("the API has not been reached yet")
+}

@@ -1,0 +1,93 @@
+// Package frr is the client of the reloader, the program that gives FRR its
+// configuration, and the home of what the two say to each other: JSON over HTTP
+// on a unix socket that both containers of the pod see.
+package frr
+
+import "time"
+
+// How says in which way a configuration came to run.
+type How string
+
+const (
+	// Unchanged: it ran already; FRR was not touched.
+	Unchanged How = "unchanged"
+	// Delta: the commands that lead to it were given to the running daemons.
+	Delta How = "delta"
+	// FullReload: FRR's own frr-reload.py loaded the whole file.
+	FullReload How = "full"
+)
+
+// Ack says that a configuration runs.
+type Ack struct {
+	// Hash is the SHA-256, in hex, of the configuration that runs. It differs
+	// from that of the configuration sent where a later one took its place, and
+	// is empty where Difference is not.
+	Hash string `json:"hash"`
+	// Difference is what reading back shows to differ from the configuration
+	// although FRR took all of it, without secrets; empty as a rule.
+	Difference string `json:"difference,omitempty"`
+	// How it came to run.
+	How How `json:"how"`
+	// Reason says why the whole file was loaded, where How is FullReload.
+	Reason string `json:"reason,omitempty"`
+	// Commands counts the commands that FRR was given.
+	Commands int `json:"commands"`
+	// Output is what FRR had to say about them, without secrets.
+	Output string `json:"output,omitempty"`
+	// DurationMicros is the time, in microseconds, from taking up the
+	// configuration until it was read back and found to run.
+	DurationMicros int64 `json:"durationMicros"`
+}
+
+// Refusal is the body of an answer to a configuration that FRR refused.
+type Refusal struct {
+	// Words are FRR's own, without secrets.
+	Words string `json:"words"`
+	// Line is the refused line of the configuration as sent, without secrets,
+	// where it could be told.
+	Line string `json:"line,omitempty"`
+	// LineNumber counts from 1; 0 where it could not be told.
+	LineNumber int `json:"lineNumber,omitempty"`
+	// Hash is that of the configuration that goes on running, empty before the first.
+	Hash string `json:"hash,omitempty"`
+}
+
+// Status is what the reloader knows of FRR.
+type Status struct {
+	// Hash of the configuration that runs, empty before the first.
+	Hash string `json:"hash,omitempty"`
+	// Waiting says what an apply waits for, empty when nothing is in its way.
+	Waiting string `json:"waiting,omitempty"`
+	// Daemons says which daemons answer.
+	Daemons map[string]bool `json:"daemons"`
+	// Version is FRR's, "8.4.4".
+	Version string `json:"version,omitempty"`
+	// LastAck is the last acknowledgement given.
+	LastAck *Ack `json:"lastAck,omitempty"`
+	// Drift describes a difference between what runs and what is wanted that
+	// could not be repaired, without secrets.
+	Drift string `json:"drift,omitempty"`
+}
+
+// EventKind is what happened to FRR.
+type EventKind string
+
+const (
+	// DaemonDown: a daemon ended or stopped answering.
+	DaemonDown EventKind = "daemonDown"
+	// DaemonUp: a daemon is up and, where something was wanted before, runs it.
+	DaemonUp EventKind = "daemonUp"
+	// DriftRepaired: FRR ran something else than wanted and was put right.
+	DriftRepaired EventKind = "driftRepaired"
+	// DriftRemains: FRR runs something else than wanted and could not be put right.
+	DriftRemains EventKind = "driftRemains"
+)
+
+// Event is something that happened to FRR without being asked for.
+type Event struct {
+	Time   time.Time `json:"time"`
+	Kind   EventKind `json:"kind"`
+	Daemon string    `json:"daemon,omitempty"`
+	// Detail is for a person, without secrets.
+	Detail string `json:"detail,omitempty"`
+}

@@ -1,0 +1,94 @@
+package frrconf_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/internal/intent"
+	"github.com/seed-551707bd/metallb-operator/internal/ipam"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrconf"
+)
+
+// drawText draws one of the usual values or, now and then, any text at all.
+func drawText(t *rapid.T, label string, usual ...string) string {
+	if rapid.IntRange(0, 3).Draw(t, label+" odd") == 0 {
+		return rapid.String().Draw(t, label)
+	}
+	return rapid.SampledFrom(usual).Draw(t, label)
+}
+
+func drawDuration(t *rapid.T, label string) *time.Duration {
+	if rapid.Bool().Draw(t, label+" unset") {
+		return nil
+	}
+	d := time.Duration(rapid.Int64Range(-1, int64(70000*time.Second)).Draw(t, label))
+	return &d
+}
+
+func drawMeta(t *rapid.T, name string) intent.Meta {
+	return intent.Meta{Namespace: "lab", Name: name, UID: name, Created: time.Unix(int64(rapid.IntRange(0, 2).Draw(t, "age")), 0)}
+}
+
+func drawUserPeer(t *rapid.T, name string) intent.RawPeer {
+	return intent.RawPeer{
+		Meta:                   drawMeta(t, name),
+		MyASN:                  rapid.SampledFrom([]uint32{0, 1, 1, 1, 2}).Draw(t, "myASN"),
+		PeerASN:                rapid.SampledFrom([]uint32{0, 1, 2, 2}).Draw(t, "peerASN"),
+		DynamicASN:             drawText(t, "dynamicASN", "", "", "external", "internal"),
+		PeerAddress:            drawText(t, "peerAddress", "", "10.0.0.1", "10.0.0.2", "2001:db8::1"),
+		Interface:              drawText(t, "interface", "", "", "eth0", "eth1"),
+		SourceAddress:          drawText(t, "sourceAddress", "", "", "10.0.0.9"),
+		VRF:                    drawText(t, "vrf", "", "", "red"),
+		RouterID:               drawText(t, "routerID", "", "", "1.1.1.1"),
+		Password:               intent.NewSecret(drawText(t, "password", "", "hunter2")),
+		BFDProfile:             drawText(t, "bfdProfile", "", "", "profile"),
+		HoldTime:               drawDuration(t, "holdTime"),
+		KeepaliveTime:          drawDuration(t, "keepaliveTime"),
+		EBGPMultiHop:           rapid.Bool().Draw(t, "ebgpMultiHop"),
+		DualStackAddressFamily: rapid.Bool().Draw(t, "dualStackAddressFamily"),
+	}
+}
+
+// drawUserConfiguration draws what users may have written, right or wrong, for one node.
+func drawUserConfiguration(t *rapid.T) intent.Raw {
+	raw := intent.Raw{
+		Namespace:   "lab",
+		Nodes:       []intent.RawNode{{Name: "n1"}},
+		Pools:       []intent.RawPool{{Meta: drawMeta(t, "pool"), Addresses: []string{"192.0.2.0/24", "2001:db8:1::/120"}}},
+		BFDProfiles: []intent.RawBFDProfile{{Meta: drawMeta(t, "profile")}},
+	}
+	for i := range rapid.IntRange(0, 4).Draw(t, "peers") {
+		raw.Peers = append(raw.Peers, drawUserPeer(t, fmt.Sprintf("peer-%d", i)))
+	}
+	for i := range rapid.IntRange(0, 3).Draw(t, "advertisements") {
+		length := int32(rapid.IntRange(0, 33).Draw(t, "aggregationLength"))
+		raw.BGPAdvertisements = append(raw.BGPAdvertisements, intent.RawBGPAdvertisement{
+			Meta: drawMeta(t, fmt.Sprintf("ad-%d", i)), AggregationLength: &length,
+			LocalPref:   rapid.SampledFrom([]uint32{0, 100, 200}).Draw(t, "localPref"),
+			Communities: []string{drawText(t, "community", "1:1", "large:1:2:3")},
+		})
+	}
+	return raw
+}
+
+func TestGivenAnythingAUserMayWriteWhenItWentThroughBuildThenRenderRefusesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		snapshot, problems := intent.Build(drawUserConfiguration(t), intent.Snapshot{})
+		node := announce.Compute(announce.Input{
+			Node: "n1", Config: snapshot, Nodes: []announce.NodeInfo{{Name: "n1"}},
+			Services: []announce.Service{{
+				Key:       ipam.ServiceKey{Namespace: "x", Name: "web"},
+				Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8:1::7")},
+				Endpoints: announce.Endpoints{Serving: 1, OnNode: map[string]int{"n1": 1}},
+			}},
+		})
+		if _, err := frrconf.Render(node.BGP, frrconf.Options{Hostname: "n1"}); err != nil {
+			t.Fatalf("%v\nof the peers %+v\nafter the problems %v", err, snapshot.Peers, problems)
+		}
+	})
+}

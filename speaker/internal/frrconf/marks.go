@@ -1,0 +1,117 @@
+package frrconf
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
+)
+
+// sendMark is what the entries of a neighbor's route-map put on a prefix that is to be sent. No advertisement has it: that would take a
+// name whose SHA-256 begins with 64 zero bits.
+var sendMark = announce.Tag{}
+
+// anyMark is a regular expression for every mark.
+var anyMark = "^" + strconv.FormatUint(announce.TagASN, 10) + ":"
+
+// lastSeq is the number of the entry that sends; those of advertisements come before it.
+const lastSeq = 65535
+
+// marks knows the advertisements by name and tag, and collects the sets of tags that prefixes carry.
+type marks struct {
+	// advertisements are sorted by name.
+	advertisements []advertisement
+	byTag          map[announce.Tag]string
+	sets           map[string]*set
+	// key is scratch space.
+	key []byte
+}
+
+// set is a route-map that puts the marks of some advertisements on a prefix.
+type set struct {
+	// Name is derived from the tags alone.
+	Name string
+	// Advertisements and Tags are texts.
+	Advertisements, Tags string
+}
+
+func newMarks(bgp announce.BGP) *marks {
+	m := &marks{byTag: map[announce.Tag]string{}, sets: map[string]*set{}}
+	for _, r := range bgp.Routers {
+		for _, n := range r.Neighbors {
+			for _, p := range n.Policies {
+				if _, known := m.byTag[p.Tag]; !known {
+					m.byTag[p.Tag] = p.Advertisement
+					m.advertisements = append(m.advertisements, advertisement{Name: p.Advertisement, Tag: p.Tag, List: "ml-ad-" + p.Advertisement})
+				}
+			}
+		}
+	}
+	slices.SortFunc(m.advertisements, func(a, b advertisement) int { return cmp.Compare(a.Name, b.Name) })
+	m.number()
+	return m
+}
+
+// number gives every advertisement its place in route-maps. It is derived from the tag, so that an advertisement that comes or goes does
+// not move the entries of others: while an entry is rewritten line by line it would say something that nobody asked for.
+func (m *marks) number() {
+	taken := map[int]bool{}
+	for i := range m.advertisements {
+		ad := &m.advertisements[i]
+		ad.Seq = 1 + int(ad.Tag.High%(lastSeq-1))
+		for taken[ad.Seq] {
+			ad.Seq = 1 + ad.Seq%(lastSeq-1)
+		}
+		taken[ad.Seq] = true
+	}
+}
+
+func (m *marks) advertisement(name string) advertisement {
+	i, _ := slices.BinarySearchFunc(m.advertisements, name, func(ad advertisement, name string) int { return cmp.Compare(ad.Name, name) })
+	return m.advertisements[i]
+}
+
+// set returns the name of the route-map for a set of tags.
+func (m *marks) set(tags []announce.Tag) string {
+	if !slices.IsSortedFunc(tags, announce.Tag.Compare) {
+		tags = slices.SortedFunc(slices.Values(tags), announce.Tag.Compare)
+	}
+	m.key = m.key[:0]
+	for _, t := range tags {
+		m.key = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(m.key, t.High), t.Low)
+	}
+	if s, ok := m.sets[string(m.key)]; ok {
+		return s.Name
+	}
+	sum := sha256.Sum256(m.key)
+	var names, texts []string
+	for _, t := range tags {
+		names = append(names, m.byTag[t])
+		texts = append(texts, t.String())
+	}
+	slices.Sort(names)
+	s := &set{Name: "ml-set-" + hex.EncodeToString(sum[:8]), Tags: strings.Join(texts, " "), Advertisements: "BGPAdvertisement " + strings.Join(names, ", ")}
+	m.sets[string(m.key)] = s
+	return s.Name
+}
+
+// know takes in the sets of tags that the prefixes have.
+func (m *marks) know(prefixes []announce.Prefix) {
+	var last []announce.Tag
+	for i := range prefixes {
+		if tags := prefixes[i].Tags; !sameTags(tags, last) {
+			m.set(tags)
+			last = tags
+		}
+	}
+}
+
+func (m *marks) sorted() []*set {
+	return slices.SortedFunc(maps.Values(m.sets), func(a, b *set) int { return cmp.Compare(a.Name, b.Name) })
+}

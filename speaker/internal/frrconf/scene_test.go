@@ -1,0 +1,194 @@
+package frrconf_test
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/internal/intent"
+	"github.com/seed-551707bd/metallb-operator/internal/ipam"
+	"github.com/seed-551707bd/metallb-operator/internal/selector"
+)
+
+// scene is what a testdata/NAME.in.yaml says, in the terms of the API where it has them. Everything in it is on one node, n1.
+type scene struct {
+	Pools          map[string]string `json:"pools"`
+	Peers          []scenePeer       `json:"peers"`
+	Advertisements []sceneAd         `json:"advertisements"`
+	BFDProfiles    []sceneBFD        `json:"bfdProfiles"`
+	// Services maps namespace/name to what it has.
+	Services map[string]sceneService `json:"services"`
+}
+
+type scenePeer struct {
+	Name                  string     `json:"name"`
+	MyASN                 uint32     `json:"myASN"`
+	PeerASN               uint32     `json:"peerASN"`
+	LocalASN              uint32     `json:"localASN"`
+	DynamicASN            string     `json:"dynamicASN"`
+	PeerAddress           netip.Addr `json:"peerAddress"`
+	Interface             string     `json:"interface"`
+	SourceAddress         netip.Addr `json:"sourceAddress"`
+	PeerPort              uint16     `json:"peerPort"`
+	HoldTime              string     `json:"holdTime"`
+	KeepaliveTime         string     `json:"keepaliveTime"`
+	ConnectTime           string     `json:"connectTime"`
+	RouterID              netip.Addr `json:"routerID"`
+	Password              string     `json:"password"`
+	BFDProfile            string     `json:"bfdProfile"`
+	EnableGracefulRestart bool       `json:"enableGracefulRestart"`
+	EBGPMultiHop          bool       `json:"ebgpMultiHop"`
+	VRF                   string     `json:"vrf"`
+	DualStack             bool       `json:"dualStackAddressFamily"`
+}
+
+type sceneAd struct {
+	Name                string   `json:"name"`
+	AggregationLength   int      `json:"aggregationLength"`
+	AggregationLengthV6 int      `json:"aggregationLengthV6"`
+	LocalPref           uint32   `json:"localPref"`
+	Communities         []string `json:"communities"`
+	IPAddressPools      []string `json:"ipAddressPools"`
+	Peers               []string `json:"peers"`
+	// Team is a service selector: team=<value>.
+	Team string `json:"team"`
+}
+
+type sceneBFD struct {
+	Name             string `json:"name"`
+	ReceiveInterval  uint32 `json:"receiveInterval"`
+	TransmitInterval uint32 `json:"transmitInterval"`
+	EchoInterval     uint32 `json:"echoInterval"`
+	DetectMultiplier uint32 `json:"detectMultiplier"`
+	MinimumTTL       uint32 `json:"minimumTtl"`
+	EchoMode         bool   `json:"echoMode"`
+	PassiveMode      bool   `json:"passiveMode"`
+}
+
+type sceneService struct {
+	Addresses []netip.Addr `json:"addresses"`
+	Team      string       `json:"team"`
+	// Away says that externalTrafficPolicy is Local and all endpoints are on another node.
+	Away bool `json:"away"`
+}
+
+// labelIs selects objects by one label.
+type labelIs struct{ key, value string }
+
+func (l labelIs) Matches(labels map[string]string) bool { return labels[l.key] == l.value }
+func (l labelIs) String() string                        { return l.key + "=" + l.value }
+
+// read returns the input that a file describes.
+func read(t *testing.T, path string) announce.Input {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s scene
+	if err := yaml.UnmarshalStrict(raw, &s); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	in := announce.Input{Node: "n1", Nodes: []announce.NodeInfo{{Name: "n1"}, {Name: "n2"}}}
+	var pools []string
+	for name, cidr := range s.Pools {
+		p := netip.MustParsePrefix(cidr)
+		pools = append(pools, name)
+		in.Config.Pools = append(in.Config.Pools, intent.Pool{Pool: ipam.Pool{Name: name, Ranges: []ipam.Range{{First: p.Addr(), Last: last(p)}}}})
+	}
+	for _, p := range s.Peers {
+		in.Config.Peers = append(in.Config.Peers, p.intent(t))
+	}
+	for _, a := range s.Advertisements {
+		in.Config.BGPAdvertisements = append(in.Config.BGPAdvertisements, a.intent(t, pools))
+	}
+	for _, b := range s.BFDProfiles {
+		in.Config.BFDProfiles = append(in.Config.BFDProfiles, intent.BFDProfile(b))
+	}
+	for key, svc := range s.Services {
+		namespace, name, _ := strings.Cut(key, "/")
+		where := "n1"
+		if svc.Away {
+			where = "n2"
+		}
+		in.Services = append(in.Services, announce.Service{
+			Key: ipam.ServiceKey{Namespace: namespace, Name: name}, Labels: map[string]string{"team": svc.Team}, Addresses: svc.Addresses,
+			Local: svc.Away, Endpoints: announce.Endpoints{Serving: 1, OnNode: map[string]int{where: 1}},
+		})
+	}
+	return in
+}
+
+func (p scenePeer) intent(t *testing.T) intent.Peer {
+	t.Helper()
+	peer := intent.Peer{
+		Name: p.Name, MyASN: p.MyASN, PeerASN: p.PeerASN, LocalASN: p.LocalASN, DynamicASN: intent.DynamicASN(p.DynamicASN),
+		Address: p.PeerAddress, Interface: p.Interface, SourceAddress: p.SourceAddress, Port: p.PeerPort, ConnectTime: duration(t, p.ConnectTime),
+		RouterID: p.RouterID, Password: intent.NewSecret(p.Password), BFDProfile: p.BFDProfile, GracefulRestart: p.EnableGracefulRestart,
+		EBGPMultiHop: p.EBGPMultiHop, VRF: p.VRF, DualStack: p.DualStack,
+	}
+	if p.HoldTime != "" {
+		peer.Timers = intent.Timers{Set: true, Hold: duration(t, p.HoldTime), Keepalive: duration(t, p.KeepaliveTime)}
+	}
+	return peer
+}
+
+func (a sceneAd) intent(t *testing.T, pools []string) intent.BGPAdvertisement {
+	t.Helper()
+	ad := intent.BGPAdvertisement{
+		Name: a.Name, AggregationLength: a.AggregationLength, AggregationLengthV6: a.AggregationLengthV6,
+		LocalPref: a.LocalPref, Pools: a.IPAddressPools, Peers: a.Peers,
+	}
+	if ad.Pools == nil {
+		ad.Pools = pools
+	}
+	if a.Team != "" {
+		ad.Services = selector.Set{labelIs{"team", a.Team}}
+	}
+	for _, text := range a.Communities {
+		var c intent.Community
+		if large, is := strings.CutPrefix(text, "large:"); is {
+			c.Large = true
+			_, err := fmt.Sscanf(large, "%d:%d:%d", &c.A, &c.B, &c.C)
+			must(t, err)
+		} else {
+			_, err := fmt.Sscanf(text, "%d:%d", &c.A, &c.B)
+			must(t, err)
+		}
+		ad.Communities = append(ad.Communities, c)
+	}
+	return ad
+}
+
+// last is the last address of a prefix.
+func last(p netip.Prefix) netip.Addr {
+	bytes := p.Addr().AsSlice()
+	for bit := p.Bits(); bit < p.Addr().BitLen(); bit++ {
+		bytes[bit/8] |= 0x80 >> (bit % 8)
+	}
+	addr, _ := netip.AddrFromSlice(bytes)
+	return addr
+}
+
+func duration(t *testing.T, text string) time.Duration {
+	t.Helper()
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	must(t, err)
+	return d
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,143 @@
+package frrdelta
+
+import "strings"
+
+// routerLine takes a line of a `router bgp` block that is not about a neighbor.
+func routerLine(w []string) (string, stmt, bool) {
+	off := w[0] == "no"
+	if off {
+		w = w[1:]
+	}
+	line := strings.Join(w, " ")
+	switch line {
+	case "bgp ebgp-requires-policy", "bgp default ipv4-unicast":
+		return switched(line, !off, true)
+	case "bgp network import-check", "bgp suppress-duplicates":
+		return switched(line, !off, true)
+	case "bgp graceful-restart preserve-fw-state", "bgp log-neighbor-changes":
+		return switched(line, !off, false)
+	case "bgp graceful-restart":
+		return switched(line, !off, false)
+	}
+	switch {
+	case off:
+		return unknownLine()
+	case len(w) == 3 && w[0] == "bgp" && w[1] == "router-id":
+		return simple("bgp router-id", w)
+	case len(w) == 4 && w[0] == "timers" && w[1] == "bgp":
+		if w[2] == "60" && w[3] == "180" {
+			return isDefault("timers bgp")
+		}
+		return simple("timers bgp", w)
+	}
+	return unknownLine()
+}
+
+// neighborLine takes a line about a neighbor outside of address families.
+func (r *router) neighborLine(name string, w []string) bool {
+	n := r.neighbors[name]
+	if n == nil {
+		created, ok := newNeighbor(w)
+		if !ok {
+			return false
+		}
+		r.neighbors[name] = created
+		return true
+	}
+	switch {
+	case w[0] == "interface" || w[0] == "remote-as":
+		again, ok := newNeighbor(w)
+		if !ok || again.iface && !n.iface {
+			return false
+		}
+		n.remote = again.remote
+		return true
+	case len(w) >= 2 && w[0] == "bfd" && w[1] == "profile":
+		// FRR prints the plain statement as well.
+		n.session.add(sessionLine(name, []string{"bfd"}))
+	}
+	return n.session.add(sessionLine(name, w))
+}
+
+// newNeighbor takes the line that brings a neighbor into being.
+func newNeighbor(w []string) (*neighbor, bool) {
+	n := &neighbor{session: block{}}
+	if w[0] == "interface" {
+		n.iface = true
+		w = w[1:]
+		if len(w) > 0 && w[0] == "v6only" {
+			n.interfaceWords = " v6only"
+			w = w[1:]
+		}
+		if len(w) == 0 {
+			return n, true // its remote-as follows on a line of its own
+		}
+	}
+	if len(w) != 2 || w[0] != "remote-as" {
+		return nil, false
+	}
+	n.remote = w[1]
+	return n, true
+}
+
+// create is the command that brings the neighbor into being.
+func (n *neighbor) create(name string) string {
+	if n.iface {
+		return "neighbor " + name + " interface" + n.interfaceWords + " remote-as " + n.remote
+	}
+	return "neighbor " + name + " remote-as " + n.remote
+}
+
+func (n *neighbor) remove(name string) string {
+	if n.iface {
+		return "no neighbor " + name + " interface"
+	}
+	return "no neighbor " + name
+}
+
+// sessionLine takes a session setting of a neighbor.
+func sessionLine(name string, w []string) (string, stmt, bool) {
+	prefix := "neighbor " + name + " "
+	full := append(strings.Fields(prefix), w...)
+	keyed := func(key string) (string, stmt, bool) {
+		_, s, ok := simple(prefix+key, full)
+		return key, s, ok
+	}
+	text := strings.Join(w, " ")
+	switch text {
+	case "bfd", "disable-connected-check", "passive", "shutdown", "graceful-restart", "graceful-restart-helper",
+		"graceful-restart-disable", "capability extended-nexthop":
+		return keyed(text)
+	case "port 179":
+		return isDefault("port")
+	case "ebgp-multihop 1":
+		return isDefault("ebgp-multihop")
+	case "ebgp-multihop", "ebgp-multihop 255":
+		key, s, ok := keyed("ebgp-multihop")
+		s.canon = prefix + "ebgp-multihop 255"
+		return key, s, ok
+	}
+	if len(w) < 2 {
+		return unknownLine()
+	}
+	switch w[0] {
+	case "description", "password", "update-source", "port", "local-as", "advertisement-interval", "ebgp-multihop":
+		return keyed(w[0])
+	case "timers":
+		if w[1] == "connect" {
+			return keyed("timers connect")
+		}
+		return keyed("timers")
+	case "bfd":
+		if w[1] == "profile" && len(w) == 3 {
+			key, s, ok := keyed("bfd profile")
+			s.unset = "no " + s.set
+			return key, s, ok
+		}
+	case "ttl-security":
+		key, s, ok := keyed("ttl-security")
+		s.unset = "no " + s.set
+		return key, s, ok
+	}
+	return unknownLine()
+}

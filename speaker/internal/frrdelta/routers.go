@@ -1,0 +1,129 @@
+package frrdelta
+
+import (
+	"slices"
+	"strings"
+)
+
+// routers removes, changes and makes `router bgp` blocks and their neighbors.
+// A new neighbor becomes active as the very last, with its policy in place.
+func (d *differ) routers() {
+	d.removedRouters()
+	for _, id := range d.routerIDs() {
+		r, old := d.want.routers[id], d.have.routers[id]
+		fresh := old == nil
+		if fresh {
+			old = newRouter()
+		}
+		unset, set := changes(old.settings, r.settings)
+		if fresh || len(unset)+len(set) > 0 {
+			d.inRouter(id, slices.Concat(unset, set))
+		}
+		kept := d.sessions(id, old, r)
+		for _, name := range familyNames(old, r) {
+			d.family(id, name, old, r, kept)
+		}
+	}
+}
+
+func (d *differ) inRouter(id routerID, lines []string) {
+	d.step("bgpd", slices.Concat([]string{id.command()}, lines, []string{"exit"})...)
+}
+
+// removedRouters takes away blocks, those of VRFs first: bgpd keeps the default
+// instance while others depend on it.
+func (d *differ) removedRouters() {
+	var lines []string
+	for id := range d.have.routers {
+		if d.want.routers[id] == nil {
+			lines = append(lines, "no "+id.command())
+		}
+	}
+	slices.SortFunc(lines, func(a, b string) int {
+		if va, vb := strings.Contains(a, " vrf "), strings.Contains(b, " vrf "); va != vb {
+			if va {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	d.step("bgpd", lines...)
+}
+
+// sessions removes, changes and makes neighbors without making them active. It
+// returns the names of those that stay as they are or change in place.
+func (d *differ) sessions(id routerID, old, r *router) map[string]bool {
+	kept := map[string]bool{}
+	for _, name := range sorted(old.neighbors) {
+		was, now := old.neighbors[name], r.neighbors[name]
+		if now != nil && was.create(name) == now.create(name) {
+			kept[name] = true
+			continue
+		}
+		d.inRouter(id, []string{was.remove(name)})
+	}
+	for _, name := range sorted(r.neighbors) {
+		n := r.neighbors[name]
+		if !kept[name] {
+			_, set := changes(nil, n.session)
+			d.inRouter(id, append([]string{n.create(name)}, set...))
+			continue
+		}
+		unset, set := changes(old.neighbors[name].session, n.session)
+		if len(unset)+len(set) > 0 {
+			d.inRouter(id, slices.Concat(unset, set))
+		}
+	}
+	return kept
+}
+
+// family changes what a neighbor does in an address family: it stops being
+// active first, its policy changes next, and it becomes active last.
+func (d *differ) family(id routerID, name string, old, r *router, kept map[string]bool) {
+	have, want := old.families[name].peers(), r.families[name].peers()
+	peers := map[string]bool{}
+	for peer := range want {
+		peers[peer] = true
+	}
+	for peer := range have {
+		if kept[peer] {
+			peers[peer] = true
+		}
+	}
+	var do stages
+	for _, peer := range sorted(peers) {
+		before := have[peer]
+		if r.neighbors[peer] != nil && !kept[peer] {
+			before = nil // it was made anew
+		}
+		unset, set := changes(before, want[peer])
+		do.add(slices.Concat(unset, set))
+	}
+	lines := slices.Concat(do.stop, do.policy, do.start)
+	if len(lines) == 0 {
+		return
+	}
+	d.step("bgpd", slices.Concat([]string{id.command(), "address-family " + name}, lines, []string{"exit-address-family", "exit"})...)
+}
+
+// stages are the lines of an address family in the order in which they are sent.
+type stages struct{ stop, policy, start []string }
+
+// add takes the lines of one neighbor.
+func (s *stages) add(lines []string) {
+	var late []string
+	for _, line := range lines {
+		switch {
+		case strings.HasSuffix(line, " activate") && strings.HasPrefix(line, "no "):
+			s.stop = append(s.stop, line)
+		case strings.HasSuffix(line, " activate"):
+			s.start = append(s.start, line)
+		case strings.HasPrefix(line, "no ") && (strings.Contains(line, " route-map ") || strings.Contains(line, " prefix-list ")):
+			late = append(late, line) // a filter goes when the new one is there
+		default:
+			s.policy = append(s.policy, line)
+		}
+	}
+	s.policy = append(s.policy, late...)
+}

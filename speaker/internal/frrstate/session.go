@@ -1,0 +1,182 @@
+// Package frrstate reads FRR's state out of the JSON of its show commands. It is pure. It understands FRR 8.4 to 10.x, which differ in
+// fields that are not read here.
+package frrstate
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// CommandSessions is the command, for bgpd, whose output ParseSessions reads.
+const CommandSessions = "show bgp vrf all neighbors json"
+
+// Key names a session on one node: its VRF, "" for the default one, and the neighbor as FRR's configuration names it, an address or, for an
+// unnumbered session, an interface.
+type Key struct{ VRF, Peer string }
+
+// Compare orders keys by VRF, then peer.
+func (k Key) Compare(o Key) int {
+	return cmp.Or(cmp.Compare(k.VRF, o.VRF), cmp.Compare(k.Peer, o.Peer))
+}
+
+// Session is the state of one BGP session.
+type Session struct {
+	Key
+	// State is the state of RFC 4271 section 8.2.2, as FRR spells it: Idle, Connect, Active, OpenSent, OpenConfirm, Established; FRR adds
+	// Clearing and Deleted.
+	State string
+	// UpSince is when the session came up, of a resolution of one second; zero while it is not Established.
+	UpSince time.Time
+	// HoldTime and Keepalive are in force; while the session is not Established they are those that are configured.
+	HoldTime, Keepalive time.Duration
+	// Families are sorted by name.
+	Families []Family
+	Messages Messages
+	// LastReset is the reason of the last reset in FRR's words, "" when there was none, and SinceReset how long ago that was.
+	LastReset  string
+	SinceReset time.Duration
+	// Notification is the last NOTIFICATION message sent or received, nil when there was none.
+	Notification *Notification
+}
+
+// Established tells whether routes can be exchanged.
+func (s *Session) Established() bool { return s.State == "Established" }
+
+// Sent is the number of prefixes of all families that the peer was sent and that stand.
+func (s *Session) Sent() int64 {
+	var sum int64
+	for _, f := range s.Families {
+		sum += f.Sent
+	}
+	return sum
+}
+
+// Accepted is the number of prefixes of all families that the peer sent and that were let in.
+func (s *Session) Accepted() int64 {
+	var sum int64
+	for _, f := range s.Families {
+		sum += f.Accepted
+	}
+	return sum
+}
+
+// Family counts the prefixes of one address family; Name is FRR's, such as ipv4Unicast.
+type Family struct {
+	Name           string
+	Sent, Accepted int64
+}
+
+// Messages counts BGP messages since the neighbor was configured.
+type Messages struct {
+	OpensSent          int64 `json:"opensSent"`
+	OpensReceived      int64 `json:"opensRecv"`
+	NotificationsSent  int64 `json:"notificationsSent"`
+	UpdatesSent        int64 `json:"updatesSent"`
+	UpdatesReceived    int64 `json:"updatesRecv"`
+	KeepalivesSent     int64 `json:"keepalivesSent"`
+	KeepalivesReceived int64 `json:"keepalivesRecv"`
+	RouteRefreshSent   int64 `json:"routeRefreshSent"`
+	TotalSent          int64 `json:"totalSent"`
+	TotalReceived      int64 `json:"totalRecv"`
+}
+
+// Notification is a NOTIFICATION message (RFC 4271 section 4.5).
+type Notification struct {
+	// Sent is true when this node sent it.
+	Sent          bool
+	Code, Subcode uint8
+	// Text is FRR's rendering of code and subcode, such as "Cease/BFD Down".
+	Text string
+}
+
+// neighbor is the part read of what FRR prints for a neighbor.
+type neighbor struct {
+	State           string   `json:"bgpState"`
+	UpEpoch         int64    `json:"bgpTimerUpEstablishedEpoch"`
+	HoldMS          int64    `json:"bgpTimerHoldTimeMsecs"`
+	KeepaliveMS     int64    `json:"bgpTimerKeepAliveIntervalMsecs"`
+	Messages        Messages `json:"messageStats"`
+	LastReset       string   `json:"lastResetDueTo"`
+	LastResetMS     int64    `json:"lastResetTimerMsecs"`
+	LastError       string   `json:"lastErrorCodeSubcode"`
+	LastErrorText   string   `json:"lastNotificationReason"`
+	AddressFamilies map[string]struct {
+		Sent     int64 `json:"sentPrefixCounter"`
+		Accepted int64 `json:"acceptedPrefixCounter"`
+	} `json:"addressFamilyInfo"`
+}
+
+// ParseSessions reads the output of CommandSessions into sessions sorted by key. A daemon without BGP instance has none.
+func ParseSessions(output []byte) ([]Session, error) {
+	if none(output) {
+		return nil, nil
+	}
+	var vrfs map[string]map[string]json.RawMessage
+	if err := json.Unmarshal(output, &vrfs); err != nil {
+		return nil, fmt.Errorf("parse the output of %q: %w", CommandSessions, err)
+	}
+	var sessions []Session
+	for vrf, entries := range vrfs {
+		for name, entry := range entries {
+			if name == "vrfId" || name == "vrfName" || !bytes.HasPrefix(entry, []byte("{")) {
+				continue
+			}
+			var n neighbor
+			if err := json.Unmarshal(entry, &n); err != nil {
+				return nil, fmt.Errorf("parse the output of %q: neighbor %s of VRF %s: %w", CommandSessions, name, vrf, err)
+			}
+			if n.State == "" {
+				continue // no neighbor: some releases add other objects here
+			}
+			sessions = append(sessions, n.session(Key{VRF: vrfName(vrf), Peer: name}))
+		}
+	}
+	slices.SortFunc(sessions, func(a, b Session) int { return a.Compare(b.Key) })
+	return sessions, nil
+}
+
+func (n *neighbor) session(key Key) Session {
+	s := Session{
+		Key: key, State: n.State, Messages: n.Messages,
+		HoldTime:  time.Duration(n.HoldMS) * time.Millisecond,
+		Keepalive: time.Duration(n.KeepaliveMS) * time.Millisecond,
+		LastReset: n.LastReset,
+	}
+	if n.LastReset != "" {
+		s.SinceReset = time.Duration(n.LastResetMS) * time.Millisecond
+	}
+	if s.Established() && n.UpEpoch > 0 {
+		s.UpSince = time.Unix(n.UpEpoch, 0)
+	}
+	for name, f := range n.AddressFamilies {
+		s.Families = append(s.Families, Family{Name: name, Sent: f.Sent, Accepted: f.Accepted})
+	}
+	slices.SortFunc(s.Families, func(a, b Family) int { return cmp.Compare(a.Name, b.Name) })
+	// FRR prints code and subcode as four hexadecimal digits.
+	if code, err := strconv.ParseUint(n.LastError, 16, 16); err == nil && code > 0 {
+		s.Notification = &Notification{
+			Sent: strings.HasSuffix(n.LastReset, "send"), Code: uint8(code >> 8), Subcode: uint8(code), Text: n.LastErrorText,
+		}
+	}
+	return s
+}
+
+// none tells whether a daemon had nothing to show: it then prints nothing or, whatever the format asked for, a line that begins with "%".
+func none(output []byte) bool {
+	text := bytes.TrimSpace(output)
+	return len(text) == 0 || text[0] == '%'
+}
+
+// vrfName returns this project's name of a VRF: FRR calls the default one "default".
+func vrfName(frr string) string {
+	if frr == "default" {
+		return ""
+	}
+	return frr
+}

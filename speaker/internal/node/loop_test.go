@@ -1,0 +1,503 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/internal/intent"
+	"github.com/seed-551707bd/metallb-operator/internal/ipam"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrconf"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
+)
+
+// source is a cluster that a test changes.
+type source struct {
+	trigger node.Trigger
+	synced  chan struct{}
+
+	mu       sync.Mutex
+	view     node.View
+	gathered int
+	err      error
+}
+
+func newSource(trigger node.Trigger) *source {
+	created := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	meta := func(name string) intent.Meta {
+		return intent.Meta{Namespace: "ns", Name: name, UID: name, Generation: 1, Created: created}
+	}
+	return &source{trigger: trigger, synced: make(chan struct{}), view: node.View{
+		Version: 1, ConfigVersion: 1,
+		Raw: intent.Raw{
+			Namespace:         "ns",
+			Pools:             []intent.RawPool{{Meta: meta("pool"), Addresses: []string{"10.0.0.0/8"}, AutoAssign: true}},
+			Peers:             []intent.RawPeer{{Meta: meta("router"), MyASN: 64500, PeerASN: 64512, PeerAddress: "192.0.2.2"}},
+			BGPAdvertisements: []intent.RawBGPAdvertisement{{Meta: meta("all")}},
+			Nodes:             []intent.RawNode{{Name: "n1"}},
+		},
+		Nodes: []announce.NodeInfo{{Name: "n1"}},
+	}}
+}
+
+func (s *source) WaitForSync(ctx context.Context) bool {
+	select {
+	case <-s.synced:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *source) Gather(context.Context) (node.View, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gathered++
+	return s.view, s.err
+}
+
+// announce gives the cluster one more Service.
+func (s *source) announce(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.view.Version++
+	one := &announce.Service{
+		Key:       ipam.ServiceKey{Namespace: "default", Name: "at-" + address},
+		Addresses: []netip.Addr{netip.MustParseAddr(address)},
+		Endpoints: announce.Endpoints{Serving: 1, OnNode: map[string]int{"n1": 1}},
+	}
+	at, _ := slices.BinarySearchFunc(s.view.Services, one, func(a, b *announce.Service) int { return strings.Compare(a.Key.Name, b.Key.Name) })
+	s.view.Services = slices.Insert(slices.Clone(s.view.Services), at, one)
+	s.trigger.Pull()
+}
+
+// peer gives the configuration one more peer, or takes the last one away again when the address is empty.
+func (s *source) peer(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.view.Version++
+	s.view.ConfigVersion++
+	peers := s.view.Raw.Peers
+	if address == "" {
+		s.view.Raw.Peers = peers[:len(peers)-1]
+	} else {
+		s.view.Raw.Peers = append(peers[:len(peers):len(peers)], intent.RawPeer{
+			Meta:  intent.Meta{Namespace: "ns", Name: "at-" + address, UID: address, Generation: 1, Created: peers[0].Created},
+			MyASN: 64500, PeerASN: 64512, PeerAddress: address,
+		})
+	}
+	s.trigger.Pull()
+}
+
+// reloader notes what it is given and answers as a test says.
+type reloader struct {
+	// takes is how long an Apply takes, answer what it ends with; nil takes everything.
+	takes  time.Duration
+	answer func(conf string) error
+	events chan frr.Event
+
+	mu    sync.Mutex
+	confs []string
+	at    []time.Time
+}
+
+func (r *reloader) Apply(ctx context.Context, conf []byte) (frr.Ack, error) {
+	r.mu.Lock()
+	r.confs, r.at = append(r.confs, string(conf)), append(r.at, time.Now())
+	r.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return frr.Ack{}, fmt.Errorf("%w: %w", frr.ErrUnavailable, ctx.Err())
+	case <-time.After(r.takes):
+	}
+	if r.answer != nil {
+		if err := r.answer(string(conf)); err != nil {
+			return frr.Ack{}, err
+		}
+	}
+	return frr.Ack{Hash: frrconf.Hash(conf), How: frr.Delta}, nil
+}
+
+func (r *reloader) Events(ctx context.Context) iter.Seq2[frr.Event, error] {
+	return func(yield func(frr.Event, error) bool) {
+		for {
+			select {
+			case <-ctx.Done():
+				yield(frr.Event{}, ctx.Err())
+				return
+			case e := <-r.events:
+				if !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// got returns what was applied so far.
+func (r *reloader) got() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.confs
+}
+
+type publisher struct {
+	mu      sync.Mutex
+	reports []node.Report
+}
+
+func (p *publisher) Publish(r node.Report) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reports = append(p.reports, r)
+}
+
+func (p *publisher) last(t *testing.T) node.Report {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.reports) == 0 {
+		t.Fatal("nothing was reported")
+	}
+	return p.reports[len(p.reports)-1]
+}
+
+type bench struct {
+	*source
+	*reloader
+	*publisher
+	loop *node.Loop
+}
+
+// run runs a loop in a bubble of its own time; then is called once the loop waits for the source to have synced.
+func run(t *testing.T, setUp func(*bench), then func(*bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		trigger := node.NewTrigger()
+		b := &bench{source: newSource(trigger), reloader: &reloader{events: make(chan frr.Event)}, publisher: &publisher{}}
+		if setUp != nil {
+			setUp(b)
+		}
+		b.loop = node.New(node.Options{
+			Node: "n1", Conf: frrconf.Options{Hostname: "n1"}, Trigger: trigger,
+			Source: b.source, FRR: b.reloader, Publisher: b.publisher, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.loop.Start(ctx) }()
+		synctest.Wait()
+		then(b)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the loop ended with %v", err)
+		}
+	})
+}
+
+func has(conf, address string) bool { return strings.Contains(conf, "network "+address+"/32") }
+
+func TestGivenASourceThatHasNotSyncedWhenChangesComeThenNothingIsDecided(t *testing.T) {
+	run(t, nil, func(b *bench) {
+		b.announce("10.0.0.1")
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if b.gathered > 0 || len(b.got()) > 0 {
+			t.Errorf("gathered %d times, applied %d times before the first sync", b.gathered, len(b.got()))
+		}
+		if b.loop.Ready(nil) == nil {
+			t.Error("ready before the first sync")
+		}
+		close(b.synced)
+		synctest.Wait()
+		if got := b.got(); len(got) != 1 || !has(got[0], "10.0.0.1") {
+			t.Errorf("applied %q, want one configuration with everything", got)
+		}
+		if err := b.loop.Ready(nil); err != nil {
+			t.Errorf("not ready after FRR acknowledged: %v", err)
+		}
+	})
+}
+
+func TestGivenAnIdleLoopWhenOneChangeComesThenItIsAppliedAtOnce(t *testing.T) {
+	run(t, func(b *bench) { close(b.synced) }, func(b *bench) {
+		time.Sleep(time.Hour)
+		start := time.Now()
+		b.announce("10.0.0.1")
+		synctest.Wait()
+		if got := b.got(); len(got) != 2 || !has(got[1], "10.0.0.1") || b.at[1].Sub(start) != 0 {
+			t.Errorf("%d configurations applied, the last after %v, want 2 and no wait", len(got), b.at[len(got)-1].Sub(start))
+		}
+		if r := b.last(t); r.Outcome != node.Applied || !r.InForce || len(r.Node.Verdicts) != 1 {
+			t.Errorf("reported %+v, want it applied", r)
+		}
+	})
+}
+
+func TestGivenARunningPassWhenABurstComesThenOneMorePassTakesItAll(t *testing.T) {
+	run(t, func(b *bench) { close(b.synced) }, func(b *bench) {
+		b.takes = time.Second
+		b.announce("10.0.0.1")
+		synctest.Wait() // the first of the burst is on its way
+		for i := range 100 {
+			b.announce(fmt.Sprintf("10.0.1.%d", i))
+		}
+		time.Sleep(time.Minute)
+		got := b.got()
+		if len(got) != 3 {
+			t.Fatalf("%d configurations applied, want the empty one, the first change and the rest", len(got))
+		}
+		if !has(got[1], "10.0.0.1") || has(got[1], "10.0.1.0") || !has(got[2], "10.0.1.0") || !has(got[2], "10.0.1.99") {
+			t.Error("the first change did not go alone, or the last pass has not all of the rest")
+		}
+	})
+}
+
+func TestGivenChangesThatComeOneByOneInABurstWhenAppliedThenTheyAreTakenInSteps(t *testing.T) {
+	run(t, func(b *bench) { close(b.synced) }, func(b *bench) {
+		b.takes = 40 * time.Millisecond
+		time.Sleep(time.Second)
+		for i := range 80 { // for 0.8 s
+			b.announce(fmt.Sprintf("10.0.1.%d", i))
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		got := b.got()
+		if last := got[len(got)-1]; !has(last, "10.0.1.79") {
+			t.Error("the last change is not in the last configuration")
+		}
+		if len(got) < 8 || len(got) > 14 {
+			t.Errorf("%d configurations applied: wanted the empty one, a few at once and one every 100 ms", len(got))
+		}
+	})
+}
+
+func TestGivenNothingNewWhenTheLoopIsWokenThenFRRIsLeftAlone(t *testing.T) {
+	run(t, func(b *bench) { close(b.synced) }, func(b *bench) {
+		for range 10 {
+			b.trigger.Pull()
+			synctest.Wait()
+		}
+		if len(b.got()) != 1 || len(b.reports) != 1 {
+			t.Errorf("applied %d, reported %d times, want once", len(b.got()), len(b.reports))
+		}
+	})
+}
+
+func TestGivenAChangeThatLeadsToTheSameConfigurationWhenItComesThenItIsReportedButNotApplied(t *testing.T) {
+	run(t, func(b *bench) { close(b.synced) }, func(b *bench) {
+		b.announce("203.0.113.1") // in no pool
+		synctest.Wait()
+		if len(b.got()) != 1 {
+			t.Errorf("applied %d times, want once", len(b.got()))
+		}
+		if v := b.last(t).Node.Verdicts; len(v) != 1 || v[0].Reason.Code != announce.ReasonNotAllowed {
+			t.Errorf("verdicts %+v, want the reason", v)
+		}
+	})
+}
+
+func TestGivenAnUnreadableClusterWhenTheLoopIsWokenThenNothingChanges(t *testing.T) {
+	run(t, func(b *bench) { close(b.synced) }, func(b *bench) {
+		b.announce("10.0.0.1")
+		synctest.Wait()
+		b.mu().Lock()
+		b.err, b.view.Services = errors.New("the API is away"), nil
+		b.mu().Unlock()
+		b.trigger.Pull()
+		time.Sleep(time.Hour)
+		if got := b.got(); len(got) != 2 {
+			t.Errorf("applied %d times, want nothing after the API was gone", len(got))
+		}
+	})
+}
+
+func (b *bench) mu() *sync.Mutex { return &b.source.mu }
+
+func TestGivenAReloaderThatIsAwayWhenItComesBackThenTheLatestIsAppliedSoonAndNobodyWasAlarmedEarly(t *testing.T) {
+	away := true
+	run(t, func(b *bench) {
+		b.answer = func(string) error {
+			if away {
+				return fmt.Errorf("connect: %w", frr.ErrUnavailable)
+			}
+			return nil
+		}
+		close(b.synced)
+	}, func(b *bench) {
+		time.Sleep(9 * time.Second)
+		if len(b.reports) > 0 {
+			t.Errorf("reported %+v while the reloader may just be starting", b.reports[0])
+		}
+		time.Sleep(10 * time.Second)
+		if r := b.last(t); r.Outcome != node.Unreachable || r.InForce {
+			t.Errorf("reported %+v, want it unreachable", r)
+		}
+		if tries := len(b.got()); tries < 8 || tries > 20 {
+			t.Errorf("%d attempts in 19 s, want pauses from 50 ms to 2 s", tries)
+		}
+		b.announce("10.0.0.1")
+		away = false
+		time.Sleep(2 * time.Second)
+		got := b.got()
+		if r := b.last(t); r.Outcome != node.Applied || !has(got[len(got)-1], "10.0.0.1") {
+			t.Errorf("reported %+v, want the latest applied", r)
+		}
+		time.Sleep(time.Hour)
+		if len(b.got()) != len(got) {
+			t.Error("applied again although nothing changed")
+		}
+	})
+}
+
+func TestGivenARefusedConfigurationWhenTheNodeIsDrainedThenTheLastGoodOneSeesIt(t *testing.T) {
+	run(t, func(b *bench) { b.answer = refusing("192.0.2.66"); close(b.synced) }, func(b *bench) {
+		b.announce("10.0.0.1")
+		synctest.Wait()
+		b.peer("192.0.2.66")
+		synctest.Wait()
+		b.mu().Lock()
+		b.view.Version++
+		b.view.ConfigVersion++
+		b.view.Nodes = []announce.NodeInfo{{Name: "n1", NetworkUnavailable: true}}
+		b.mu().Unlock()
+		b.trigger.Pull()
+		synctest.Wait()
+		got := b.got()
+		if last := got[len(got)-1]; has(last, "10.0.0.1") || strings.Contains(last, "192.0.2.66") {
+			t.Errorf("applied\n%s\nwanted the last good configuration without prefixes", last)
+		}
+	})
+}
+
+func refusing(address string) func(string) error {
+	return func(conf string) error {
+		if strings.Contains(conf, "neighbor "+address+" ") {
+			return fmt.Errorf("apply: %w", &frr.Refused{Refusal: frr.Refusal{Words: "% No", Line: " neighbor " + address, LineNumber: 7}})
+		}
+		return nil
+	}
+}
+
+func TestGivenAConfigurationThatFRRRefusesWhenServicesChangeThenTheyGoOnUnderTheLastGoodOne(t *testing.T) {
+	run(t, func(b *bench) { b.answer = refusing("192.0.2.66"); close(b.synced) }, func(b *bench) {
+		b.announce("10.0.0.1")
+		synctest.Wait()
+		b.peer("192.0.2.66")
+		synctest.Wait()
+		if r := b.last(t); r.Outcome != node.Refused || !r.InForce || !strings.Contains(r.Words, "% No") || !strings.Contains(r.Words, "line 7") {
+			t.Errorf("reported %+v, want FRR's words and line", r)
+		}
+		tried := len(b.got())
+		b.announce("10.0.0.2")
+		synctest.Wait()
+		got := b.got()
+		if len(got) != tried+1 || !has(got[tried], "10.0.0.2") || strings.Contains(got[tried], "192.0.2.66") {
+			t.Errorf("applied %d more, want one with the new Service under the old configuration", len(got)-tried)
+		}
+		if r := b.last(t); r.Outcome != node.Refused || !r.InForce || len(r.Node.Verdicts) != 2 {
+			t.Errorf("reported %+v, want both Services in force and the refusal", r)
+		}
+		time.Sleep(61 * time.Second)
+		if again := b.got()[tried+1]; !strings.Contains(again, "192.0.2.66") {
+			t.Error("the refused configuration was not tried again after a minute")
+		}
+		b.peer("")
+		synctest.Wait()
+		if r := b.last(t); r.Outcome != node.Applied {
+			t.Errorf("reported %+v, want it applied once the peer is gone", r)
+		}
+	})
+}
+
+func TestGivenAFirstConfigurationThatFRRRefusesWhenServicesChangeThenItIsNotTriedWithEachOfThem(t *testing.T) {
+	run(t, func(b *bench) { b.answer = refusing("192.0.2.2"); close(b.synced) }, func(b *bench) {
+		if b.loop.Ready(nil) == nil {
+			t.Error("ready although FRR never took a configuration")
+		}
+		for i := range 50 {
+			b.announce(fmt.Sprintf("10.0.0.%d", i))
+			synctest.Wait()
+		}
+		if n := len(b.got()); n != 1 {
+			t.Errorf("tried %d times, want once", n)
+		}
+		time.Sleep(2 * time.Hour)
+		if n := len(b.got()); n < 4 || n > 12 {
+			t.Errorf("tried %d times in two hours, want pauses from a minute to half an hour", n)
+		}
+	})
+}
+
+func TestGivenAnAcknowledgedConfigurationWhenFRRWasRepairedThenItIsAppliedAgain(t *testing.T) {
+	run(t, func(b *bench) { close(b.synced) }, func(b *bench) {
+		b.events <- frr.Event{Kind: frr.DaemonDown, Daemon: "bgpd"}
+		synctest.Wait()
+		if len(b.got()) != 1 {
+			t.Error("applied while the daemon is down")
+		}
+		b.events <- frr.Event{Kind: frr.DaemonUp, Daemon: "bgpd"}
+		synctest.Wait()
+		if len(b.got()) != 2 {
+			t.Errorf("applied %d times, want once more after bgpd came back", len(b.got()))
+		}
+	})
+}
+
+func TestGivenAnnouncedServicesWhenTheSpeakerEndsThenNothingIsWithdrawn(t *testing.T) {
+	var b *bench
+	run(t, func(n *bench) { b = n; close(n.synced) }, func(b *bench) {
+		b.announce("10.0.0.1")
+		synctest.Wait()
+	})
+	got := b.got()
+	if len(got) != 2 || !has(got[1], "10.0.0.1") {
+		t.Errorf("the last of %d configurations lacks the Service", len(got))
+	}
+}
+
+func TestGivenANodeWithoutPeersWhenItStartsThenItIsReadyEvenWithoutFRRAndStillTriesToApply(t *testing.T) {
+	run(t, func(b *bench) {
+		b.view.Raw.Peers = nil
+		b.answer = func(string) error { return frr.ErrUnavailable }
+		close(b.synced)
+	}, func(b *bench) {
+		if err := b.loop.Ready(nil); err != nil {
+			t.Errorf("not ready: %v", err)
+		}
+		if len(b.got()) == 0 {
+			t.Error("the empty configuration was not applied: peers of an earlier one would stay")
+		}
+	})
+}
+
+func TestGivenAPassThatDoesNotEndWhenAskedThenTheSpeakerIsUnhealthy(t *testing.T) {
+	run(t, func(b *bench) { close(b.synced) }, func(b *bench) {
+		stuck := make(chan struct{})
+		b.answer = func(string) error { <-stuck; return nil }
+		b.announce("10.0.0.1")
+		time.Sleep(3 * time.Minute)
+		if err := b.loop.Healthy(nil); err != nil {
+			t.Errorf("unhealthy within the time an apply may take: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		if b.loop.Healthy(nil) == nil {
+			t.Error("healthy although a pass hangs")
+		}
+		close(stuck)
+		synctest.Wait()
+		if err := b.loop.Healthy(nil); err != nil {
+			t.Errorf("unhealthy after the pass ended: %v", err)
+		}
+	})
+}

@@ -1,0 +1,52 @@
+package node
+
+import (
+	"time"
+
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/internal/intent"
+)
+
+// Publisher tells the world how a pass went.
+type Publisher interface {
+	// Publish takes a Report over. It must return at once: what is slow, such as writing to the API, is not the Loop's to wait for.
+	Publish(Report)
+}
+
+// Outcome is how a pass ended.
+type Outcome int
+
+const (
+	// Applied means: FRR runs what is wanted.
+	Applied Outcome = iota + 1
+	// Refused means: FRR, or the renderer before it, does not take the configuration. The one before stays in force. Only other input helps.
+	Refused
+	// Unreachable means: the reloader does not answer, for longer than it takes to start. What ran before runs on.
+	Unreachable
+	// Failed means: anything else went wrong. What ran before runs on.
+	Failed
+)
+
+// Report is the result of one pass.
+type Report struct {
+	// Node is what was decided, and InForce tells whether FRR runs it. With the Outcome Refused it may: it was then decided under the last
+	// configuration that FRR took, so that Services go on coming and going.
+	Node    announce.Node
+	InForce bool
+	// Problems are those of the configuration.
+	Problems []intent.Problem
+	Outcome  Outcome
+	// Words explain an Outcome other than Applied: FRR's own for Refused.
+	Words string
+	// Applies are what was done to FRR, in order; none when nothing had to be.
+	Applies []Application
+	// Pass is how long deciding took, without Apply.
+	Pass time.Duration
+}
+
+// Application is what one Apply did.
+type Application struct {
+	// How is "unchanged" when FRR ran the configuration already, "delta", "full", or "refused" when it was not applied.
+	How      string
+	Duration time.Duration
+}

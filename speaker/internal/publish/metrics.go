@@ -1,0 +1,104 @@
+package publish
+
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
+)
+
+// Metrics are what the speaker says of its own work, under the names MetalLB's users know where there are such.
+type Metrics struct {
+	node      string
+	announced *prometheus.Desc
+	updates   prometheus.CounterFunc
+	errors    prometheus.Counter
+	loaded    prometheus.Gauge
+	stale     prometheus.Gauge
+	passes    prometheus.Histogram
+	applies   *prometheus.HistogramVec
+
+	mu      sync.Mutex
+	inForce announce.Node
+}
+
+// NewMetrics returns the metrics of a node. updates counts the events from the API that were taken in.
+func NewMetrics(nodeName string, updates func() uint64) *Metrics {
+	// From well under the cost of a pass over a few Services to a full reload of thousands of lines.
+	buckets := prometheus.ExponentialBuckets(0.0005, 2, 18)
+	return &Metrics{
+		node: nodeName,
+		announced: prometheus.NewDesc("metallb_speaker_announced",
+			"Addresses that this node announces, 1 each. It is what FRR was told; whether routers took it is theirs to say.",
+			[]string{"service", "protocol", "node", "ip"}, nil),
+		updates: prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "metallb_k8s_client_updates_total",
+			Help: "Changes of Kubernetes objects that were taken in."}, func() float64 { return float64(updates()) }),
+		errors: prometheus.NewCounter(prometheus.CounterOpts{Name: "metallb_k8s_client_update_errors_total",
+			Help: "Passes after which FRR did not run what is wanted."}),
+		loaded: prometheus.NewGauge(prometheus.GaugeOpts{Name: "metallb_k8s_client_config_loaded_bool",
+			Help: "1 once a configuration has been in force, 0 before."}),
+		stale: prometheus.NewGauge(prometheus.GaugeOpts{Name: "metallb_k8s_client_config_stale_bool",
+			Help: "1 while part of the configuration is not in force because it is not valid or could not be applied."}),
+		passes: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "metallb_speaker_pass_duration_seconds",
+			Help: "Time to gather, decide and render, once per pass.", Buckets: buckets}),
+		applies: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "metallb_speaker_apply_duration_seconds",
+			Help:    "Time until FRR acknowledged a configuration, by kind: unchanged (it ran already), delta, full, refused.",
+			Buckets: buckets}, []string{"kind"}),
+	}
+}
+
+func (m *Metrics) parts() []prometheus.Collector {
+	return []prometheus.Collector{m.updates, m.errors, m.loaded, m.stale, m.passes, m.applies}
+}
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	ch <- m.announced
+	for _, part := range m.parts() {
+		part.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector. The series of addresses are made of what is in force now, so none can be left over.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	for _, part := range m.parts() {
+		part.Collect(ch)
+	}
+	for _, v := range m.InForce().Verdicts {
+		if v.Announce {
+			ch <- prometheus.MustNewConstMetric(m.announced, prometheus.GaugeValue, 1,
+				v.Service.String(), string(v.Protocol), m.node, v.Address.String())
+		}
+	}
+}
+
+// InForce returns what FRR acknowledged last.
+func (m *Metrics) InForce() announce.Node {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.inForce
+}
+
+func (m *Metrics) observe(r node.Report) {
+	m.passes.Observe(r.Pass.Seconds())
+	for _, a := range r.Applies {
+		m.applies.WithLabelValues(a.How).Observe(a.Duration.Seconds())
+	}
+	stale := len(wrong(r.Problems)) > 0
+	if r.InForce {
+		m.loaded.Set(1)
+		m.mu.Lock()
+		m.inForce = r.Node
+		m.mu.Unlock()
+	}
+	if r.Outcome != node.Applied {
+		m.errors.Inc()
+		stale = true
+	}
+	m.stale.Set(0)
+	if stale {
+		m.stale.Set(1)
+	}
+}

@@ -1,0 +1,326 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/internal/intent"
+	"github.com/seed-551707bd/metallb-operator/internal/ipam"
+	"github.com/seed-551707bd/metallb-operator/internal/logging"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrstate"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
+)
+
+func svc(name string) ipam.ServiceKey { return ipam.ServiceKey{Namespace: "default", Name: name} }
+
+func yes(name, address string, peers ...string) *announce.Verdict {
+	return &announce.Verdict{Service: svc(name), Address: netip.MustParseAddr(address), Pool: "pool", Protocol: announce.ProtocolBGP, Announce: true, Peers: peers}
+}
+
+func no(name, address string, code announce.ReasonCode) *announce.Verdict {
+	v := &announce.Verdict{Service: svc(name), Protocol: announce.ProtocolBGP, Reason: announce.Reason{Code: code, Detail: "because"}}
+	if address != "" {
+		v.Address = netip.MustParseAddr(address)
+	}
+	return v
+}
+
+func verdicts(list ...*announce.Verdict) announce.Node { return announce.Node{Verdicts: list} }
+
+func TestGivenTwoDecisionsWhenComparedThenEveryChangeIsLoggedOnceWithItsReason(t *testing.T) {
+	rows := map[string]struct {
+		before, after announce.Node
+		want          []string
+	}{
+		"a new Service": {verdicts(), verdicts(yes("a", "10.0.0.1", "tor")),
+			[]string{`"msg":"service has IP, announcing","event":"serviceAnnounced","service":"default/a","ips":["10.0.0.1"],"pool":"pool","protocol":"bgp","peers":["tor"]}`}},
+		"two addresses of one": {verdicts(), verdicts(yes("a", "10.0.0.1", "tor"), yes("a", "2001:db8::1", "tor")),
+			[]string{`"ips":["10.0.0.1","2001:db8::1"]`}},
+		"nothing new":          {verdicts(yes("a", "10.0.0.1")), verdicts(yes("a", "10.0.0.1")), nil},
+		"never announced":      {verdicts(), verdicts(no("a", "10.0.0.1", announce.ReasonNoEndpoints)), nil},
+		"the last endpoint":    {verdicts(yes("a", "10.0.0.1")), verdicts(no("a", "10.0.0.1", announce.ReasonNoEndpoints)), []string{`"event":"serviceWithdrawn","service":"default/a","ip":["10.0.0.1"],"pool":"pool","protocol":"bgp","reason":"noEndpoints","detail":"because"}`}},
+		"the Service":          {verdicts(yes("a", "10.0.0.1")), verdicts(), []string{`"reason":"serviceDeleted"`}},
+		"the address":          {verdicts(yes("a", "10.0.0.1")), verdicts(no("a", "", announce.ReasonNoAddress)), []string{`"reason":"noIPAllocated"`}},
+		"another address":      {verdicts(yes("a", "10.0.0.1")), verdicts(yes("a", "10.0.0.2")), []string{`"event":"serviceAnnounced","service":"default/a","ips":["10.0.0.2"]`, `"reason":"loadBalancerIPChanged"`}},
+		"one of two addresses": {verdicts(yes("a", "10.0.0.1"), yes("a", "10.0.0.2")), verdicts(yes("a", "10.0.0.1"), no("a", "10.0.0.2", announce.ReasonNotAllowed)), []string{`"ip":["10.0.0.2"],"pool":"pool","protocol":"bgp","reason":"ipNotAllowed"`}},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			log, err := logging.New(&out, "info")
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := transitions(row.before, row.after)
+			if len(lines) != len(row.want) {
+				t.Fatalf("lines %+v, want %d", lines, len(row.want))
+			}
+			for i, l := range lines {
+				out.Reset()
+				l.log(context.Background(), log)
+				if !strings.Contains(out.String(), row.want[i]) {
+					t.Errorf("logged %s, want it to hold %s", out.String(), row.want[i])
+				}
+				if err := json.Unmarshal([]byte(out.String()), new(map[string]any)); err != nil {
+					t.Errorf("logged %s, which is no JSON object: %v", out.String(), err)
+				}
+			}
+		})
+	}
+}
+
+func TestGivenAddressesToDifferentPeersWhenAServiceIsReportedThenItHasTheUnion(t *testing.T) {
+	got := peersOf(verdicts(yes("a", "10.0.0.1", "x", "z"), yes("a", "10.0.0.2", "y"), no("b", "10.0.0.3", announce.ReasonNoEndpoints)))
+	if diff := cmp.Diff(map[ipam.ServiceKey][]string{svc("a"): {"x", "y", "z"}}, got); diff != "" {
+		t.Errorf("peers (-want +got):\n%s", diff)
+	}
+}
+
+func exists(name, service string, owner types.UID, peers ...string) object {
+	return object{name: name, service: svc(service), owner: owner,
+		status: v1beta1.ServiceBGPStatusStatus{Node: "n1", ServiceName: service, ServiceNamespace: "default", Peers: peers}}
+}
+
+func TestGivenObjectsAndWhatIsWantedWhenComparedThenTheStepsLeadThere(t *testing.T) {
+	me := []metav1.OwnerReference{{UID: "me"}}
+	wrongNode := exists("bgp-1", "a", "me", "tor")
+	wrongNode.status.Node = "n2"
+	a := map[ipam.ServiceKey][]string{svc("a"): {"tor"}}
+	key := svc("a")
+	rows := map[string]struct {
+		want map[ipam.ServiceKey][]string
+		have []object
+		do   []step
+	}{
+		"all as wanted":       {a, []object{exists("bgp-1", "a", "me", "tor")}, nil},
+		"missing":             {a, nil, []step{{create: &key, peers: []string{"tor"}}}},
+		"not wanted":          {nil, []object{exists("bgp-1", "a", "me", "tor")}, []step{{remove: "bgp-1"}}},
+		"twice":               {a, []object{exists("bgp-1", "a", "me", "tor"), exists("bgp-2", "a", "me", "tor")}, []step{{remove: "bgp-2"}}},
+		"other peers":         {a, []object{exists("bgp-1", "a", "me", "spine")}, []step{{report: new(exists("bgp-1", "a", "me", "spine")), peers: []string{"tor"}}}},
+		"another node's":      {a, []object{wrongNode}, []step{{report: &wrongNode, peers: []string{"tor"}}}},
+		"of an earlier pod":   {a, []object{exists("bgp-1", "a", "earlier", "tor")}, []step{{adopt: "bgp-1"}}},
+		"untrue things first": {a, []object{exists("bgp-9", "b", "me", "tor")}, []step{{remove: "bgp-9"}, {create: &key, peers: []string{"tor"}}}},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			got := steps(row.want, row.have, "n1", me)
+			if diff := cmp.Diff(row.do, got, cmp.AllowUnexported(step{}, object{})); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestGivenAnOlderEventThanTheAnswerToAWriteWhenItArrivesThenItIsDisregarded(t *testing.T) {
+	i := newInventory()
+	state := func(version, peer string) *v1beta1.ServiceBGPStatus {
+		return &v1beta1.ServiceBGPStatus{ObjectMeta: metav1.ObjectMeta{Name: "bgp-1", ResourceVersion: version}, Status: v1beta1.ServiceBGPStatusStatus{Peers: []string{peer}}}
+	}
+	i.store(state("9", "old"))
+	i.store(state("10", "new"))
+	i.store(state("9", "old"))
+	if got := i.all(); len(got) != 1 || got[0].status.Peers[0] != "new" {
+		t.Errorf("inventory %+v, want the newer state", got)
+	}
+	i.remove("bgp-1")
+	if got := i.all(); len(got) != 0 {
+		t.Errorf("inventory %+v, want none", got)
+	}
+}
+
+func TestGivenAListOfWhatExistsWhenItIsTakenInThenTheRestIsForgottenButForWhatWasWrittenSince(t *testing.T) {
+	i := newInventory()
+	for name, version := range map[string]string{"bgp-listed": "5", "bgp-gone": "6", "bgp-written-since": "11"} {
+		i.store(&v1beta1.ServiceBGPStatus{ObjectMeta: metav1.ObjectMeta{Name: name, ResourceVersion: version}})
+	}
+	i.retain(map[types.NamespacedName]bool{{Namespace: "ns", Name: "bgp-listed"}: true}, "10")
+	if got := i.all(); len(got) != 2 || got[0].name != "bgp-listed" || got[1].name != "bgp-written-since" {
+		t.Errorf("inventory %+v, want what was listed and what was written since", got)
+	}
+}
+
+func TestGivenAReportWhenJudgedThenTheVerdictSaysWhatUsersHaveToDo(t *testing.T) {
+	bad := intent.Problem{Object: intent.ObjectRef{Kind: "BGPPeer", Namespace: "ns", Name: "tor"}, Kind: intent.Invalid, Field: "spec.myASN", Found: "0", Wanted: "must be more"}
+	hint := bad
+	hint.Kind = intent.Warning
+	rows := map[string]struct {
+		report  node.Report
+		result  v1beta1.ConfigurationResult
+		reason  string
+		summary []string
+	}{
+		"all well":       {node.Report{Outcome: node.Applied}, v1beta1.ConfigurationValid, v1beta1.ReasonReconciled, nil},
+		"only warnings":  {node.Report{Outcome: node.Applied, Problems: []intent.Problem{hint}}, v1beta1.ConfigurationValid, v1beta1.ReasonReconciled, nil},
+		"a bad object":   {node.Report{Outcome: node.Applied, Problems: []intent.Problem{bad}}, v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError, []string{bad.Error()}},
+		"refused, too":   {node.Report{Outcome: node.Refused, Words: "% No", Problems: []intent.Problem{bad}}, v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError, []string{"FRR refuses", "% No", bad.Error()}},
+		"no reloader":    {node.Report{Outcome: node.Unreachable, Words: "connect"}, v1beta1.ConfigurationUnknown, v1beta1.ReasonInfraError, []string{"cannot be reached", "connect"}},
+		"something else": {node.Report{Outcome: node.Failed, Words: "strange"}, v1beta1.ConfigurationUnknown, v1beta1.ReasonUnknownError, []string{"could not be applied", "strange"}},
+		"a long list":    {node.Report{Outcome: node.Refused, Words: strings.Repeat("ä", 9000)}, v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError, []string{"ä …"}},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			v := judge(row.report)
+			if v.result != row.result || v.reason != row.reason || (row.summary == nil) != (v.summary == "") || len(v.summary) > maxSummary {
+				t.Errorf("verdict %+v, want %s, %s", v, row.result, row.reason)
+			}
+			for _, text := range row.summary {
+				if !strings.Contains(v.summary, text) {
+					t.Errorf("summary %q lacks %q", v.summary, text)
+				}
+			}
+		})
+	}
+}
+
+func TestGivenReportsWhenScrapedThenTheMetricsSayWhatIsInForce(t *testing.T) {
+	m := NewMetrics("n1", func() uint64 { return 7 })
+	bad := []intent.Problem{{Object: intent.ObjectRef{Kind: "BGPPeer", Name: "x"}, Kind: intent.Invalid}}
+	m.observe(node.Report{Outcome: node.Applied, InForce: true, Node: verdicts(yes("a", "10.0.0.1"), no("b", "10.0.0.2", announce.ReasonNoEndpoints)), Applies: []node.Application{{How: "delta"}}})
+	m.observe(node.Report{Outcome: node.Unreachable, Node: verdicts(yes("a", "10.0.0.1"), yes("b", "10.0.0.2")), Problems: bad})
+	want := `
+# HELP metallb_k8s_client_config_loaded_bool 1 once a configuration has been in force, 0 before.
+# TYPE metallb_k8s_client_config_loaded_bool gauge
+metallb_k8s_client_config_loaded_bool 1
+# HELP metallb_k8s_client_config_stale_bool 1 while part of the configuration is not in force because it is not valid or could not be applied.
+# TYPE metallb_k8s_client_config_stale_bool gauge
+metallb_k8s_client_config_stale_bool 1
+# HELP metallb_k8s_client_update_errors_total Passes after which FRR did not run what is wanted.
+# TYPE metallb_k8s_client_update_errors_total counter
+metallb_k8s_client_update_errors_total 1
+# HELP metallb_k8s_client_updates_total Changes of Kubernetes objects that were taken in.
+# TYPE metallb_k8s_client_updates_total counter
+metallb_k8s_client_updates_total 7
+# HELP metallb_speaker_announced Addresses that this node announces, 1 each. It is what FRR was told; whether routers took it is theirs to say.
+# TYPE metallb_speaker_announced gauge
+metallb_speaker_announced{ip="10.0.0.1",node="n1",protocol="bgp",service="default/a"} 1
+`
+	if err := testutil.CollectAndCompare(m, strings.NewReader(want), "metallb_k8s_client_config_loaded_bool", "metallb_k8s_client_config_stale_bool",
+		"metallb_k8s_client_update_errors_total", "metallb_k8s_client_updates_total", "metallb_speaker_announced"); err != nil {
+		t.Error(err)
+	}
+	m.observe(node.Report{Outcome: node.Applied, InForce: true})
+	if n := testutil.CollectAndCount(m, "metallb_speaker_announced"); n != 0 {
+		t.Errorf("%d series of addresses are left, want none", n)
+	}
+}
+
+// shower answers with what real daemons printed.
+type shower struct {
+	t     *testing.T
+	asked int
+}
+
+func (s *shower) Show(_ context.Context, _, command string) ([]byte, error) {
+	s.asked++
+	names := map[string]string{frrstate.CommandSessions: "sessions", frrstate.CommandBFD: "bfd", frrstate.CommandBFDCounters: "bfd-counters"}
+	b, err := os.ReadFile(filepath.Join("..", "frrstate", "testdata", "bookworm-"+names[command]+".json"))
+	if err != nil {
+		s.t.Error(err)
+	}
+	return b, err
+}
+
+func TestGivenSessionsWhenScrapedThenEachHasOnePeerLabelWithItsConfiguredPort(t *testing.T) {
+	neighbor := func(address string, port uint16) announce.Neighbor {
+		return announce.Neighbor{Peer: intent.Peer{Address: netip.MustParseAddr(address), Port: port}}
+	}
+	inForce := announce.Node{BGP: announce.BGP{Routers: []announce.Router{
+		{Neighbors: []announce.Neighbor{neighbor("192.0.2.2", 179), neighbor("192.0.2.9", 1179), {Peer: intent.Peer{Interface: "link0", Port: 179}}}},
+		{VRF: "red", Neighbors: []announce.Neighbor{neighbor("2001:db8::2", 1790)}},
+	}}}
+	frr := &shower{t: t}
+	s := NewSessions(frr, func() announce.Node { return inForce })
+	want := `
+# HELP metallb_bfd_session_up 1 while BFD sees the path to the peer work, else 0.
+# TYPE metallb_bfd_session_up gauge
+metallb_bfd_session_up{peer="192.0.2.2:179",vrf="default"} 1
+# HELP metallb_bgp_announced_prefixes_total Prefixes that the peer was sent and that stand.
+# TYPE metallb_bgp_announced_prefixes_total gauge
+metallb_bgp_announced_prefixes_total{peer="192.0.2.2:179",vrf="default"} 3
+metallb_bgp_announced_prefixes_total{peer="192.0.2.9:1179",vrf="default"} 0
+metallb_bgp_announced_prefixes_total{peer="[2001:db8::2]:1790",vrf="red"} 0
+metallb_bgp_announced_prefixes_total{peer="link0:179",vrf="default"} 0
+# HELP metallb_bgp_session_up 1 while the BGP session is Established, else 0.
+# TYPE metallb_bgp_session_up gauge
+metallb_bgp_session_up{peer="192.0.2.2:179",vrf="default"} 1
+metallb_bgp_session_up{peer="192.0.2.9:1179",vrf="default"} 0
+metallb_bgp_session_up{peer="[2001:db8::2]:1790",vrf="red"} 0
+metallb_bgp_session_up{peer="link0:179",vrf="default"} 0
+`
+	if err := testutil.CollectAndCompare(s, strings.NewReader(want), "metallb_bfd_session_up", "metallb_bgp_announced_prefixes_total", "metallb_bgp_session_up"); err != nil {
+		t.Error(err)
+	}
+	if n := testutil.CollectAndCount(s); n != 1+4*13+1+7 {
+		t.Errorf("%d series, want one of FRR, 13 of each of 4 sessions, 8 of one BFD session", n)
+	}
+	if frr.asked != 3 {
+		t.Errorf("FRR was asked %d times for two scrapes within a second, want 3 commands", frr.asked)
+	}
+	registry := prometheus.NewPedanticRegistry()
+	if err := registry.Register(s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := registry.Gather(); err != nil {
+		t.Errorf("the series are not consistent: %v", err)
+	}
+}
+
+func TestGivenANodeWithoutPeersWhenScrapedThenFRRIsNotAsked(t *testing.T) {
+	frr := &shower{t: t}
+	if n := testutil.CollectAndCount(NewSessions(frr, func() announce.Node { return announce.Node{} })); n != 0 || frr.asked != 0 {
+		t.Errorf("%d series, FRR asked %d times, want neither", n, frr.asked)
+	}
+}
+
+func TestGivenANameTooLongForALabelWhenItIsOneThenAHashStandsForIt(t *testing.T) {
+	long := strings.Repeat("n", 64)
+	if got := LabelValue(long); len(got) != 32 || got == LabelValue(long+"x") {
+		t.Errorf("label %q, want a hash", got)
+	}
+	if got := LabelValue("node-1.example.com"); got != "node-1.example.com" {
+		t.Errorf("label %q, want the name", got)
+	}
+}
+
+func TestGivenABurstOfNewsWhenSettlingThenItWaitsForCalmButNotForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		news := make(chan struct{}, 1)
+		start := time.Now()
+		settle(t.Context(), news, time.Second)
+		if waited := time.Since(start); waited != time.Second {
+			t.Errorf("without further news it waited %s: wanted 1s", waited)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		go func() {
+			for ctx.Err() == nil {
+				select {
+				case news <- struct{}{}:
+				case <-ctx.Done():
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		}()
+		start = time.Now()
+		settle(t.Context(), news, time.Second)
+		stop()
+		if waited := time.Since(start); waited != 10*time.Second {
+			t.Errorf("with news all the time it waited %s: wanted 10s", waited)
+		}
+		time.Sleep(time.Second)
+	})
+}

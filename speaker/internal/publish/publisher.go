@@ -1,0 +1,318 @@
+// Package publish tells the world what the speaker does: status objects, metrics and logs. It writes on transitions only, paced, and never
+// keeps the speaker's loop waiting.
+package publish
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/mirror"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
+)
+
+// Options are what a Publisher works with.
+type Options struct {
+	// Node is the name of the node, Namespace the one that status objects are written to, Pod the name of the speaker's pod there: the owner
+	// of what is written, "" for none.
+	Node, Namespace, Pod string
+	// Client reads and writes the API directly, limited to a modest rate.
+	Client client.Client
+	// Cache watches the objects that ByObject selects, API is for those of which there are many.
+	Cache cache.Cache
+	API   mirror.API
+	// Metrics counts how passes went.
+	Metrics *Metrics
+	Log     *slog.Logger
+}
+
+// ByObject selects the object that this node's Publisher writes once, for a cache to watch.
+func ByObject(nodeName, namespace string) map[client.Object]cache.ByObject {
+	return map[client.Object]cache.ByObject{
+		&v1beta1.ConfigurationState{}: {Namespaces: map[string]cache.Config{namespace: {}}, Field: fields.OneTermEqualSelector("metadata.name", stateName(nodeName))},
+	}
+}
+
+// statuses are the objects that a node's Publisher writes for each Service.
+func statuses(nodeName, namespace string) mirror.Kind {
+	return mirror.Kind{
+		Object: &v1beta1.ServiceBGPStatus{}, Resource: "servicebgpstatuses", Namespace: namespace,
+		Labels: labels.Set{v1beta1.LabelNode: LabelValue(nodeName)}.String(), Slim: slim,
+	}
+}
+
+// slim keeps of a ServiceBGPStatus what an inventory takes in: there is one for every Service.
+func slim(in any) (any, error) {
+	o, ok := in.(*v1beta1.ServiceBGPStatus)
+	if !ok {
+		return in, nil
+	}
+	o.ObjectMeta = metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion,
+		Labels: o.Labels, OwnerReferences: o.OwnerReferences}
+	return o, nil
+}
+
+// LabelValue returns the label value that stands for a node: its name, or a hash where the name is too long for a label.
+func LabelValue(nodeName string) string {
+	if len(validation.IsValidLabelValue(nodeName)) == 0 {
+		return nodeName
+	}
+	sum := sha256.Sum256([]byte(nodeName))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Publisher is a node.Publisher. Its Start does the writing.
+type Publisher struct {
+	Options
+	objects *inventory
+	owner   *owner
+	// services are what ServiceBGPStatus objects are to tell of.
+	services *mailbox[announce.Node]
+	// verdict is what ConfigurationState is to say, lines what to log.
+	verdict *mailbox[verdict]
+	reports *mailbox[node.Report]
+	mirror  *mirror.Mirror
+	synced  []func() bool
+}
+
+// New returns a Publisher. The cache is not started yet.
+func New(ctx context.Context, o Options) (*Publisher, error) {
+	p := &Publisher{
+		Options: o, objects: newInventory(), owner: &owner{pod: types.NamespacedName{Namespace: o.Namespace, Name: o.Pod}},
+		services: newMailbox[announce.Node](),
+		verdict:  newMailbox[verdict](), reports: newMailbox[node.Report](),
+	}
+	var err error
+	if p.mirror, err = mirror.New(o.API, statuses(o.Node, o.Namespace), keeper{p}); err != nil {
+		return nil, fmt.Errorf("watch ServiceBGPStatus: %w", err)
+	}
+	informer, err := o.Cache.GetInformer(ctx, &v1beta1.ConfigurationState{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return nil, fmt.Errorf("watch ConfigurationState: %w", err)
+	}
+	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		UpdateFunc: func(any, any) { p.verdict.wake() },
+		DeleteFunc: func(any) { p.verdict.wake() },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("watch ConfigurationState: %w", err)
+	}
+	p.synced = []func() bool{p.mirror.HasSynced, registration.HasSynced}
+	return p, nil
+}
+
+// keeper keeps the inventory, and wakes who writes.
+type keeper struct{ *Publisher }
+
+// Put implements mirror.Keeper.
+func (k keeper) Put(obj client.Object) {
+	if o, ok := obj.(*v1beta1.ServiceBGPStatus); ok {
+		k.objects.store(o)
+		k.services.wake()
+	}
+}
+
+// Drop implements mirror.Keeper.
+func (k keeper) Drop(key types.NamespacedName) {
+	k.objects.remove(key.Name)
+	k.services.wake()
+}
+
+// Retain implements mirror.Keeper.
+func (k keeper) Retain(exist map[types.NamespacedName]bool, resourceVersion string) {
+	k.objects.retain(exist, resourceVersion)
+	k.services.wake()
+}
+
+// Publish implements node.Publisher.
+func (p *Publisher) Publish(r node.Report) {
+	p.Metrics.observe(r)
+	p.reports.put(r)
+}
+
+// Start writes until ctx ends. What was written stays: whoever starts next on this node takes it over.
+func (p *Publisher) Start(ctx context.Context) error {
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { p.mirror.Start(ctx); return nil })
+	tasks.Go(func() error { p.digest(ctx); return nil })
+	tasks.Go(func() error { p.retry(ctx, p.verdict.news, 0, p.writeState); return nil })
+	tasks.Go(func() error { p.retry(ctx, p.services.news, calm, p.writeServices); return nil })
+	return tasks.Wait()
+}
+
+// NeedLeaderElection implements controller-runtime's LeaderElectionRunnable: every node reports for itself.
+func (p *Publisher) NeedLeaderElection() bool { return false }
+
+// digest turns reports into log lines and into what the other tasks write.
+func (p *Publisher) digest(ctx context.Context) {
+	var inForce announce.Node
+	var problems []string
+	var said verdict
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.reports.news:
+		}
+		r, _ := p.reports.get()
+		problems = p.logProblems(ctx, problems, r.Problems)
+		if v := judge(r); v != said { // with the same, there is nothing to write
+			p.verdict.put(v)
+			said = v
+		}
+		if !r.InForce {
+			continue // what was in force still is
+		}
+		for _, l := range transitions(inForce, r.Node) {
+			l.log(ctx, p.Log)
+		}
+		inForce = r.Node
+		p.services.put(r.Node)
+	}
+}
+
+const (
+	// firstPause and lastPause are between attempts to write, growing while they fail.
+	firstPause = time.Second
+	lastPause  = time.Minute
+	// calm is how long nothing must change before status objects are written: during a burst, the API server's time belongs to addresses.
+	calm = time.Second
+)
+
+// retry calls write whenever there is news, once that has settled, and again after a pause when it failed.
+func (p *Publisher) retry(ctx context.Context, news <-chan struct{}, calm time.Duration, write func(context.Context) error) {
+	if !p.waitForSync(ctx) {
+		return
+	}
+	pause := firstPause
+	var again <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-news:
+			settle(ctx, news, calm)
+		case <-again:
+		}
+		err := write(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			pause, again = firstPause, nil
+			continue
+		}
+		if again == nil { // the first failure of a series
+			p.Log.WarnContext(ctx, "cannot report; trying again", "op", "publish", "error", err)
+		}
+		again = time.After(pause)
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// settle returns when there was no news for the time given, or when there was some for ten times as long.
+func settle(ctx context.Context, news <-chan struct{}, calm time.Duration) {
+	if calm == 0 {
+		return
+	}
+	limit := time.After(10 * calm)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-limit:
+			return
+		case <-time.After(calm):
+			return
+		case <-news:
+		}
+	}
+}
+
+func (p *Publisher) waitForSync(ctx context.Context) bool {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for slices.ContainsFunc(p.synced, func(done func() bool) bool { return !done() }) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
+}
+
+// writeServices writes the ServiceBGPStatus objects that do not say what is wanted.
+func (p *Publisher) writeServices(ctx context.Context) error {
+	node, ok := p.services.get()
+	if !ok {
+		return nil
+	}
+	owner, err := p.owner.references(ctx, p.Client)
+	if err != nil {
+		return err
+	}
+	want := peersOf(node)
+	for _, s := range steps(want, p.objects.all(), p.Node, owner) {
+		if err := p.take(ctx, s, owner); err != nil {
+			return err
+		}
+		latest, _ := p.services.get()
+		if slices.Equal(latest.Verdicts, node.Verdicts) {
+			continue
+		}
+		if !maps.EqualFunc(peersOf(latest), want, slices.Equal) {
+			p.services.wake() // some of the rest may not be wanted any more
+			return nil
+		}
+		node = latest
+	}
+	return nil
+}
+
+// owner is the speaker's pod, the owner of status objects: they go when it is gone for good.
+type owner struct {
+	pod types.NamespacedName
+	// found is set once; a pod keeps its UID.
+	found []metav1.OwnerReference
+	mu    sync.Mutex
+}
+
+// references returns the pod as owner, none when there is no such pod.
+func (o *owner) references(ctx context.Context, c client.Client) ([]metav1.OwnerReference, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.pod.Name == "" || o.found != nil {
+		return o.found, nil
+	}
+	var pod corev1.Pod
+	err := c.Get(ctx, o.pod, &pod)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read pod %s, the owner of status objects: %w", o.pod, err)
+	}
+	o.found = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID}}
+	return o.found, nil
+}
