@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+)
+
+// creators is how many clients create Services at a time in a burst.
+const creators = 32
+
+// arrivals watches Services and tells when each first shows an address.
+type arrivals struct {
+	seen chan arrival
+	// stop ends the watch.
+	stop func()
+}
+
+type arrival struct {
+	name string
+	at   time.Time
+}
+
+func (w *world) watchArrivals(b *testing.B) *arrivals {
+	b.Helper()
+	var now corev1.ServiceList
+	if err := w.List(b.Context(), &now, client.InNamespace(w.name)); err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	events, err := w.Watch(ctx, &corev1.ServiceList{}, client.InNamespace(w.name),
+		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: now.ResourceVersion}})
+	if err != nil {
+		cancel()
+		b.Fatal(err)
+	}
+	a := &arrivals{seen: make(chan arrival, 16384)}
+	var running sync.WaitGroup
+	running.Go(func() {
+		done := map[string]bool{}
+		for e := range events.ResultChan() {
+			if e.Type == watch.Error && ctx.Err() == nil {
+				b.Errorf("watching Services: %v", e.Object)
+			}
+			if svc, ok := e.Object.(*corev1.Service); ok && len(svc.Status.LoadBalancer.Ingress) > 0 && !done[svc.Name] {
+				done[svc.Name] = true
+				a.seen <- arrival{svc.Name, time.Now()}
+			}
+		}
+	})
+	stop := sync.OnceFunc(func() {
+		cancel()
+		events.Stop()
+		running.Wait()
+	})
+	a.stop = stop
+	b.Cleanup(stop)
+	return a
+}
+
+// await returns when each of n Services has shown its address.
+func (a *arrivals) await(b *testing.B, n int) map[string]time.Time {
+	b.Helper()
+	at := make(map[string]time.Time, n)
+	timeout := time.After(5 * time.Minute)
+	for len(at) < n {
+		select {
+		case one := <-a.seen:
+			at[one.name] = one.at
+		case <-timeout:
+			b.Fatalf("%d of %d Services have an address", len(at), n)
+		}
+	}
+	return at
+}
+
+// report prints the distribution of the durations.
+func report(b *testing.B, what string, all []time.Duration) {
+	b.Helper()
+	slices.Sort(all)
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	b.Logf("%s: n=%d min %.1f median %.1f p99 %.1f max %.1f ms", what, len(all),
+		ms(all[0]), ms(all[len(all)/2]), ms(all[len(all)*99/100]), ms(all[len(all)-1]))
+	b.ReportMetric(ms(all[len(all)/2]), "median-ms")
+}
+
+// BenchmarkServiceToAddress measures from the moment before a Service is created until a watch shows its address, one Service at a time.
+func BenchmarkServiceToAddress(b *testing.B) {
+	w := newWorld(b)
+	w.pool(b, "p", []string{"10.0.0.0/16"})
+	w.controller(b)
+	a := w.watchArrivals(b)
+	w.create(b, "warm-up")
+	a.await(b, 1)
+	time.Sleep(2 * time.Second) // until the counters of the pool and the event are written
+	var creates, addresses []time.Duration
+	for i := 0; b.Loop(); i++ {
+		name := fmt.Sprint("s", i)
+		start := time.Now()
+		w.create(b, name)
+		creates = append(creates, time.Since(start))
+		addresses = append(addresses, a.await(b, 1)[name].Sub(start))
+		time.Sleep(50 * time.Millisecond)
+	}
+	report(b, "create call", slices.Clone(creates))
+	report(b, "create to address", addresses)
+}
+
+// burst makes n Services with as many clients as creators says, and after each whatever then does.
+func (w *world) burst(b *testing.B, n int, then func(ctx context.Context, w *world, svc *corev1.Service) error) (start time.Time, created time.Duration) {
+	b.Helper()
+	names := make(chan string, n)
+	for i := range n {
+		names <- fmt.Sprint("s", i)
+	}
+	close(names)
+	start = time.Now()
+	var running sync.WaitGroup
+	for range creators {
+		running.Go(func() {
+			for name := range names {
+				svc := w.service(name)
+				if err := w.Create(b.Context(), svc); err != nil {
+					b.Error(err)
+					return
+				}
+				if err := then(b.Context(), w, svc); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
+	return start, time.Since(start)
+}
+
+func nothing(context.Context, *world, *corev1.Service) error { return nil }
+
+// BenchmarkBurst measures many Services created at once until all of them show their addresses, beside what the API server alone takes for
+// the same writes: the creations, each followed by a patch of the status like the controller's, in the view of the same watch. Each has an API
+// server of its own, since one gets slower with every object that it had and has no more.
+func BenchmarkBurst(b *testing.B) {
+	for _, n := range []int{1_000, 5_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				creations := alone(b, n, nothing)
+				writes := alone(b, n, func(ctx context.Context, w *world, svc *corev1.Service) error {
+					body := fmt.Sprintf(`{"metadata":{"annotations":{%q:"p"}},"status":{"loadBalancer":{"ingress":[{"ip":"10.0.0.1"}]}}}`,
+						v1beta1.AnnotationAllocatedFromPool)
+					return w.Status().Patch(ctx, svc, client.RawPatch(types.StrategicMergePatchType, []byte(body)))
+				})
+				w := fresh(b)
+				w.pool(b, "p", []string{"10.0.0.0/16"})
+				p := w.controller(b)
+				a := w.watchArrivals(b)
+				w.create(b, "warm-up")
+				a.await(b, 1)
+				before := p.cpu(b)
+				start, created := w.burst(b, n, nothing)
+				var last time.Time
+				for _, at := range a.await(b, n) {
+					if at.After(last) {
+						last = at
+					}
+				}
+				all := last.Sub(start)
+				b.Logf("%d at once: API server alone %.2f s to create, %.2f s to create and patch; with controller %.2f s to create, %.2f s until all have addresses (%.2f of create and patch)",
+					n, creations.Seconds(), writes.Seconds(), created.Seconds(), all.Seconds(), all.Seconds()/writes.Seconds())
+				b.Logf("controller: %.2f CPU-ms a Service, RSS %.0f MiB, peak %.0f MiB", float64((p.cpu(b)-before).Milliseconds())/float64(n),
+					p.memory(b, "VmRSS"), p.memory(b, "VmHWM"))
+				b.ReportMetric(all.Seconds()/writes.Seconds(), "of-API-server")
+				b.ReportMetric(p.memory(b, "VmHWM"), "peak-MiB")
+				a.stop()
+				p.stop(b)
+			}
+		})
+	}
+}
+
+// fresh returns a world on an API server without a past.
+func fresh(b *testing.B) *world {
+	b.Helper()
+	if err := cluster.renew(); err != nil {
+		b.Fatal(err)
+	}
+	return newWorld(b)
+}
+
+// alone returns how long an API server without a controller takes for n Services, and what then does after each.
+func alone(b *testing.B, n int, then func(context.Context, *world, *corev1.Service) error) time.Duration {
+	b.Helper()
+	w := fresh(b)
+	a := w.watchArrivals(b)
+	defer a.stop()
+	_, took := w.burst(b, n, then)
+	return took
+}
+
+// BenchmarkRestart measures a controller that starts beside Services that have their addresses, until it serves a new one.
+func BenchmarkRestart(b *testing.B) {
+	const n = 10_000
+	w := newWorld(b)
+	w.pool(b, "p", []string{"10.0.0.0/16"})
+	p := w.controller(b)
+	a := w.watchArrivals(b)
+	w.burst(b, n, nothing)
+	a.await(b, n)
+	p.stop(b)
+	for i := 0; b.Loop(); i++ {
+		before := writes(b, "services")
+		start := time.Now()
+		p := w.controller(b)
+		name := fmt.Sprint("new", i)
+		w.create(b, name)
+		at := a.await(b, 1)[name]
+		b.Logf("%d Services: new controller serves after %.0f ms, %d writes of Services besides the new one's two, RSS %.0f MiB, peak %.0f MiB", n,
+			float64(at.Sub(start).Milliseconds()), writes(b, "services")-before-2, p.memory(b, "VmRSS"), p.memory(b, "VmHWM"))
+		p.stop(b)
+	}
+}

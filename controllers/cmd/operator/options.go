@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/seed-551707bd/metallb-operator/controllers/internal/admission"
+	"github.com/seed-551707bd/metallb-operator/controllers/internal/operator/manifests"
+)
+
+// Options are what the operator's flags and environment say. The names are those of MetalLB's operator.
+type Options struct {
+	// LogLevel is one of all, debug, info, warn, error, none.
+	LogLevel string
+	// MetricsAddress is where metrics are served over HTTP, "0" for nowhere.
+	MetricsAddress string
+	// HealthAddress is where /healthz and /readyz are served.
+	HealthAddress string
+	// LeaderElection lets only one of several operators act.
+	LeaderElection bool
+	// WebhookPort is where the API server asks about edits, 0 for nowhere.
+	WebhookPort int
+	// WebhookHTTP2 offers HTTP/2 there.
+	WebhookHTTP2 bool
+	// DisableCertRotation leaves the certificate of the webhooks to somebody else, who puts it into CertDir.
+	DisableCertRotation bool
+	CertDir             string
+	// CertServiceName is the Service that the webhooks are called by, which the certificate is made out to.
+	CertServiceName string
+	// Environment is what the operator installs, and where.
+	Environment manifests.Environment
+}
+
+// parse reads flags and environment. Its error names everything that is wrong.
+func parse(args []string, getenv func(string) string) (Options, error) {
+	var o Options
+	flags := flag.NewFlagSet("operator", flag.ContinueOnError)
+	flags.StringVar(&o.LogLevel, "log-level", "info", "how much to log: all, debug, info, warn, error or none")
+	flags.StringVar(&o.MetricsAddress, "metrics-addr", "0", "address to serve metrics on over HTTP, 0 for none")
+	flags.BoolVar(&o.LeaderElection, "enable-leader-election", false, "act only while elected among several operators")
+	port := flags.Int("port", 8080, "port to serve /healthz and /readyz on")
+	flags.IntVar(&o.WebhookPort, "webhook-port", admission.Port, "port to serve the admission webhooks on, 0 for none")
+	flags.BoolVar(&o.WebhookHTTP2, "webhook-http2", false, "offer HTTP/2 to the callers of the webhooks")
+	flags.BoolVar(&o.DisableCertRotation, "disable-cert-rotation", false, "serve the webhooks with the certificate in --cert-dir in place of one that is made and renewed")
+	flags.StringVar(&o.CertDir, "cert-dir", filepath.Join(os.TempDir(), "k8s-webhook-server", "serving-certs"), "folder with tls.crt and tls.key, read with --disable-cert-rotation")
+	flags.StringVar(&o.CertServiceName, "cert-service-name", admission.Service, "Service that the webhooks are called by, which the certificate is made out to")
+	if err := flags.Parse(args); err != nil {
+		return Options{}, err
+	}
+	if flags.NArg() > 0 {
+		return Options{}, fmt.Errorf("unknown argument %q: only flags are taken", flags.Arg(0))
+	}
+	o.HealthAddress = net.JoinHostPort("", strconv.Itoa(*port))
+	var errs []error
+	if *port < 1 || *port > 65535 {
+		errs = append(errs, fmt.Errorf("flag --port is %d: wanted 1 to 65535", *port))
+	}
+	if o.WebhookPort < 0 || o.WebhookPort > 65535 {
+		errs = append(errs, fmt.Errorf("flag --webhook-port is %d: wanted 0 to 65535", o.WebhookPort))
+	}
+	for _, wrong := range validation.IsDNS1035Label(o.CertServiceName) {
+		errs = append(errs, fmt.Errorf("flag --cert-service-name is %q: wanted the name of a Service: %s", o.CertServiceName, wrong))
+	}
+	for _, v := range []struct {
+		name, meaning string
+		to            *string
+	}{
+		{"OPERATOR_NAMESPACE", "the namespace to install in", &o.Environment.Namespace},
+		{"CONTROLLER_IMAGE", "the image of the controller", &o.Environment.ControllerImage},
+		{"SPEAKER_IMAGE", "the image of the speaker", &o.Environment.SpeakerImage},
+		{"FRR_IMAGE", "the image of FRR", &o.Environment.FRRImage},
+	} {
+		if *v.to = getenv(v.name); *v.to == "" {
+			errs = append(errs, fmt.Errorf("environment variable %s is not set: wanted %s", v.name, v.meaning))
+		}
+	}
+	for _, v := range []struct {
+		name     string
+		fallback int32
+		to       *int32
+	}{
+		{"METRICS_PORT", 9120, &o.Environment.MetricsPort},
+		{"OPERAND_LIVENESS_PORT", 17472, &o.Environment.HealthPort},
+	} {
+		var err error
+		if *v.to, err = portOf(v.name, getenv(v.name), v.fallback); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return o, errors.Join(errs...)
+}
+
+func portOf(name, value string, fallback int32) (int32, error) {
+	if value == "" {
+		return fallback, nil
+	}
+	port, err := strconv.ParseUint(value, 10, 16)
+	if err != nil || port == 0 {
+		return 0, fmt.Errorf("environment variable %s is %q: wanted a port, 1 to 65535", name, value)
+	}
+	return int32(port), nil
+}

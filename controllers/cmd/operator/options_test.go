@@ -1,0 +1,78 @@
+package main
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/seed-551707bd/metallb-operator/controllers/internal/operator/manifests"
+)
+
+func complete() map[string]string {
+	return map[string]string{"OPERATOR_NAMESPACE": "metallb-system", "CONTROLLER_IMAGE": "c:1", "SPEAKER_IMAGE": "s:1", "FRR_IMAGE": "f:1"}
+}
+
+// Given the environment of config/manager and no flags, when it is read, then everything else has MetalLB's defaults.
+func TestParseDefaults(t *testing.T) {
+	found, err := parse(nil, func(name string) string { return complete()[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := Options{LogLevel: "info", MetricsAddress: "0", HealthAddress: ":8080", WebhookPort: 9443,
+		CertDir: "/tmp/k8s-webhook-server/serving-certs", CertServiceName: "metallb-webhook-service", Environment: manifests.Environment{
+			Namespace: "metallb-system", ControllerImage: "c:1", SpeakerImage: "s:1", FRRImage: "f:1", MetricsPort: 9120, HealthPort: 17472,
+		}}
+	if diff := cmp.Diff(wanted, found); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Given flags and variables, when they are read, then each has its effect.
+func TestParseEverything(t *testing.T) {
+	variables := complete()
+	variables["METRICS_PORT"], variables["OPERAND_LIVENESS_PORT"] = "1", "2"
+	found, err := parse([]string{"--log-level=debug", "--metrics-addr=:9", "--enable-leader-election", "--port=81",
+		"--webhook-port=0", "--webhook-http2", "--disable-cert-rotation", "--cert-dir=/certs", "--cert-service-name=hooks"},
+		func(name string) string { return variables[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found.LogLevel != "debug" || found.MetricsAddress != ":9" || !found.LeaderElection || found.HealthAddress != ":81" ||
+		found.WebhookPort != 0 || !found.WebhookHTTP2 || !found.DisableCertRotation || found.CertDir != "/certs" || found.CertServiceName != "hooks" ||
+		found.Environment.MetricsPort != 1 || found.Environment.HealthPort != 2 {
+		t.Errorf("%+v", found)
+	}
+}
+
+// Given something that cannot be used, when it is read, then the error names it and what is wanted; several are named at once.
+func TestParseRefuses(t *testing.T) {
+	for name, row := range map[string]struct {
+		args  []string
+		set   map[string]string
+		words []string
+	}{
+		"nothing is set":     {set: map[string]string{"FRR_IMAGE": "", "SPEAKER_IMAGE": ""}, words: []string{"FRR_IMAGE is not set", "SPEAKER_IMAGE is not set"}},
+		"a port is a word":   {set: map[string]string{"METRICS_PORT": "http"}, words: []string{`METRICS_PORT is "http"`, "1 to 65535"}},
+		"a port is too high": {args: []string{"--port=70000"}, words: []string{"--port is 70000"}},
+		"no such port":       {args: []string{"--webhook-port=-1"}, words: []string{"--webhook-port is -1"}},
+		"no such Service":    {args: []string{"--cert-service-name=a.b"}, words: []string{`--cert-service-name is "a.b"`}},
+		"an argument":        {args: []string{"install"}, words: []string{`unknown argument "install"`}},
+		"an unknown flag":    {args: []string{"--speed"}, words: []string{"speed"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			variables := complete()
+			maps.Copy(variables, row.set)
+			_, err := parse(row.args, func(name string) string { return variables[name] })
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, words := range row.words {
+				if !strings.Contains(err.Error(), words) {
+					t.Errorf("error does not say %q: %v", words, err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,79 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+)
+
+// ManagerOptions are how the operator's program runs.
+type ManagerOptions struct {
+	// Namespace is the operator's own, where it installs.
+	Namespace string
+	// LeaderElection lets only one of several operators act.
+	LeaderElection bool
+	// MetricsAddress is where metrics are served over HTTP, "0" for nowhere.
+	MetricsAddress string
+	// HealthAddress is where /healthz and /readyz are served, "0" for nowhere.
+	HealthAddress string
+}
+
+// NewManager returns a manager that can run a Reconciler: it holds in memory what that reads, and answers probes.
+func NewManager(config *rest.Config, o ManagerOptions) (manager.Manager, error) {
+	scheme, err := NewScheme()
+	if err != nil {
+		return nil, err
+	}
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:                  scheme,
+		Cache:                   CacheOptions(o.Namespace),
+		LeaderElection:          o.LeaderElection,
+		LeaderElectionID:        "metallb-operator.metallb.io",
+		LeaderElectionNamespace: o.Namespace,
+		// The program ends right after, so the next one need not wait for the lease to run out.
+		LeaderElectionReleaseOnCancel: true,
+		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress:        o.HealthAddress,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the operator: %w", err)
+	}
+	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("cache", cacheSynced(mgr.GetCache()))); err != nil {
+		return nil, fmt.Errorf("set up the probes of the operator: %w", err)
+	}
+	return mgr, nil
+}
+
+// NewScheme returns a scheme with every kind that the Reconciler reads and writes.
+func NewScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1beta1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("register the kinds of the operator: %w", err)
+	}
+	return scheme, nil
+}
+
+// cacheSynced returns a check that passes when c holds all that was asked of it.
+func cacheSynced(c cache.Cache) healthz.Checker {
+	return func(request *http.Request) error {
+		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
+		defer cancel()
+		if !c.WaitForCacheSync(ctx) {
+			return errors.New("the objects of the cluster have not all been read yet")
+		}
+		return nil
+	}
+}

@@ -1,0 +1,57 @@
+// Package manifests says which Kubernetes objects a MetalLB object stands for: Desired turns its spec and the operator's
+// environment into typed objects, Validate says what of a spec cannot be used. It reads and writes nothing.
+package manifests
+
+// Names of the objects, as in MetalLB's own manifests, so that its users' commands work unchanged.
+const (
+	// Controller is the name of the controller's Deployment, its container, ServiceAccount, Role and RoleBinding.
+	Controller = "controller"
+	// Speaker is the name of the speakers' DaemonSet, their first container, ServiceAccount, Role and RoleBinding.
+	Speaker = "speaker"
+	// FRR is the container of the speaker's pod that runs zebra, bgpd, bfdd and staticd.
+	FRR = "frr"
+	// Reloader is the container of the speaker's pod that applies configurations to FRR.
+	Reloader = "reloader"
+	// MemberlistSecret is the Secret with the key that speakers encrypt their gossip with.
+	MemberlistSecret = "memberlist"
+	// MemberlistKey is the key inside MemberlistSecret.
+	MemberlistKey = "secretkey"
+	// ControllerClusterRole and SpeakerClusterRole name ClusterRole and ClusterRoleBinding. They do not depend on the
+	// namespace: there is one installation per cluster, and the operator's own role names them.
+	ControllerClusterRole = "metallb-system:controller"
+	SpeakerClusterRole    = "metallb-system:speaker"
+)
+
+// Labels of everything that Desired returns.
+const (
+	// LabelApp is "metallb" on all objects and pods.
+	LabelApp = "app"
+	// LabelComponent is Controller or Speaker.
+	LabelComponent = "component"
+	// LabelManagedBy is ManagedBy; the operator finds by it what it once made.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// LabelOwner is, on objects without a namespace, the namespace of the MetalLB object: those cannot have it as owner.
+	LabelOwner = "metallb.io/installation"
+
+	// App is the value of LabelApp.
+	App = "metallb"
+	// ManagedBy is the value of LabelManagedBy.
+	ManagedBy = "metallb-operator"
+)
+
+// Environment is what Desired needs to know besides the spec. No field may be empty.
+type Environment struct {
+	// Namespace is where the MetalLB object and all its pods live.
+	Namespace string
+	// ControllerImage and SpeakerImage hold this project's programs at /controller, /speaker and /reloader.
+	ControllerImage string
+	SpeakerImage    string
+	// FRRImage holds FRR 8.4 or later, /sbin/tini and /usr/lib/frr/docker-start, as the official image does.
+	FRRImage string
+	// MetricsPort is the port of controller and speaker for metrics.
+	MetricsPort int32
+	// HealthPort is the port for /healthz and /readyz; the speaker's is open on 127.0.0.1 of its node only.
+	HealthPort int32
+	// MemberlistSecret is the content of the key MemberlistKey: random, made once and kept.
+	MemberlistSecret []byte
+}

@@ -1,0 +1,100 @@
+package manifests_test
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/controllers/internal/operator/manifests"
+)
+
+// withoutEffect are the fields of the spec that change no object, and why.
+var withoutEffect = map[string]string{
+	"SpeakerGratuitousARPInterval":   "the speaker has no layer 2 announcements yet that could be repeated",
+	"Image":                          "deprecated in the API: images are set on the operator",
+	"BGPBackend":                     "FRR runs whatever it says; Substituted tells when that differs",
+	"LoadBalancerAlsoUnclassed":      "without a class the Services without one are served anyway; with one it is in testdata",
+	"FRRK8sConfig.AlwaysBlock":       "for a backend that is not run",
+	"FRRK8sConfig.Namespace":         "for a backend that is not run",
+	"FRRK8sConfig.SecretPassthrough": "for a backend that is not run",
+}
+
+// settings hold one value other than the zero value for every type of field that the spec has.
+var settings = []any{
+	"info", v1beta1.LogLevelDebug, v1beta1.BGPBackendNative, true, []string{"10.0.0.0/8"}, map[string]string{"example.com/a": "b"},
+	[]corev1.Toleration{{Key: "example.com/a", Operator: corev1.TolerationOpExists}},
+	&corev1.Affinity{PodAffinity: &corev1.PodAffinity{}},
+	&corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}},
+	&metav1.Duration{Duration: time.Minute},
+}
+
+// Given a spec with a single field set, when its objects are built, then they differ from those of an empty spec, or the
+// field is listed with the reason why not.
+func TestEveryFieldHasAnEffect(t *testing.T) {
+	plain := toYAML(t, manifests.Desired(v1beta1.MetalLBSpec{}, environment()))
+	listed := map[string]bool{}
+	eachField(reflect.TypeFor[v1beta1.MetalLBSpec](), nil, func(path string, index []int) {
+		t.Run(path, func(t *testing.T) {
+			spec := v1beta1.MetalLBSpec{}
+			if err := setField(reflect.ValueOf(&spec).Elem(), index); err != nil {
+				t.Fatal(err)
+			}
+			effect := !bytes.Equal(plain, toYAML(t, manifests.Desired(spec, environment())))
+			reason, none := withoutEffect[path]
+			listed[path] = none
+			if effect == none {
+				t.Errorf("field %s: changes the objects: %t; listed as without effect: %t (%s)", path, effect, none, reason)
+			}
+		})
+	})
+	for path := range withoutEffect {
+		if !listed[path] {
+			t.Errorf("%s is listed as without effect, but the spec has no such field", path)
+		}
+	}
+}
+
+// eachField calls visit for every field that holds a value, those of our own structs one by one.
+func eachField(of reflect.Type, index []int, visit func(path string, index []int), names ...string) {
+	for i := range of.NumField() {
+		f := of.Field(i)
+		at, inner := append(slices.Clone(index), i), f.Type
+		if inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		path := f.Name
+		if len(names) > 0 {
+			path = names[0] + "." + path
+		}
+		if inner.Kind() == reflect.Struct && inner.PkgPath() == reflect.TypeFor[v1beta1.MetalLBSpec]().PkgPath() {
+			eachField(inner, at, visit, path)
+			continue
+		}
+		visit(path, at)
+	}
+}
+
+func setField(of reflect.Value, index []int) error {
+	for _, i := range index {
+		if of.Kind() == reflect.Pointer {
+			of.Set(reflect.New(of.Type().Elem()))
+			of = of.Elem()
+		}
+		of = of.Field(i)
+	}
+	for _, value := range settings {
+		if reflect.TypeOf(value) == of.Type() {
+			of.Set(reflect.ValueOf(value))
+			return nil
+		}
+	}
+	return fmt.Errorf("no value to set a %s to: add one", of.Type())
+}

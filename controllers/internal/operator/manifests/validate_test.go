@@ -1,0 +1,84 @@
+package manifests_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/controllers/internal/operator/manifests"
+)
+
+// Given a spec with one thing that cannot be used, when it is validated, then the one error names the field and what was
+// found.
+func TestValidateNamesTheField(t *testing.T) {
+	seconds := new(int64(5))
+	for name, row := range map[string]struct {
+		spec  v1beta1.MetalLBSpec
+		words []string
+	}{
+		"node selector": {v1beta1.MetalLBSpec{NodeSelector: map[string]string{"a b": "c"}}, []string{"spec.nodeSelector", "a b"}},
+		"controller's node selector": {v1beta1.MetalLBSpec{ControllerNodeSelector: map[string]string{"a": "b c"}},
+			[]string{"spec.controllerNodeSelector", "b c"}},
+		"toleration seconds": {v1beta1.MetalLBSpec{SpeakerTolerations: []corev1.Toleration{{Key: "a", Effect: corev1.TaintEffectNoSchedule, TolerationSeconds: seconds}}},
+			[]string{"spec.speakerTolerations[0].effect", "NoSchedule", "NoExecute"}},
+		"toleration without key": {v1beta1.MetalLBSpec{ControllerTolerations: []corev1.Toleration{{Operator: corev1.TolerationOpEqual}}},
+			[]string{"spec.controllerTolerations[0].operator", "Equal", "Exists"}},
+		"toleration with value": {v1beta1.MetalLBSpec{ControllerTolerations: []corev1.Toleration{{Key: "a", Operator: corev1.TolerationOpExists, Value: "b"}}},
+			[]string{"spec.controllerTolerations[0].value"}},
+		"effect": {v1beta1.MetalLBSpec{SpeakerTolerations: []corev1.Toleration{{Key: "a", Effect: "Never"}}},
+			[]string{"spec.speakerTolerations[0].effect", "Never"}},
+		"annotation": {v1beta1.MetalLBSpec{SpeakerConfig: &v1beta1.PodConfig{Annotations: map[string]string{"a/b/c": ""}}},
+			[]string{"spec.speakerConfig.annotations", "a/b/c"}},
+		"priority class": {v1beta1.MetalLBSpec{ControllerConfig: &v1beta1.PodConfig{PriorityClassName: "High!"}},
+			[]string{"spec.controllerConfig.priorityClassName", "High!"}},
+		"runtime class": {v1beta1.MetalLBSpec{SpeakerConfig: &v1beta1.PodConfig{RuntimeClassName: "K_T"}},
+			[]string{"spec.speakerConfig.runtimeClassName", "K_T"}},
+		"request above limit": {v1beta1.MetalLBSpec{SpeakerConfig: &v1beta1.PodConfig{Resources: &corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
+			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")},
+		}}}, []string{"spec.speakerConfig.resources.requests[memory]", "2Gi", "1Gi"}},
+		"negative request": {v1beta1.MetalLBSpec{SpeakerConfig: &v1beta1.PodConfig{Resources: &corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("-1")},
+		}}}, []string{"spec.speakerConfig.resources.requests[cpu]", "-1"}},
+		"log level":           {v1beta1.MetalLBSpec{LogLevel: "loud"}, []string{"spec.logLevel", "loud", "debug"}},
+		"backend":             {v1beta1.MetalLBSpec{BGPBackend: "bird"}, []string{"spec.bgpBackend", "bird", "frr"}},
+		"load balancer class": {v1beta1.MetalLBSpec{LoadBalancerClass: "a//b"}, []string{"spec.loadBalancerClass", "a//b"}},
+		"load balancer class among others": {v1beta1.MetalLBSpec{LoadBalancerClasses: []string{"a", "b,c"}},
+			[]string{"spec.loadBalancerClasses[1]", "b,c"}},
+		"load balancer class without a name": {v1beta1.MetalLBSpec{LoadBalancerClasses: []string{"example.com/"}},
+			[]string{"spec.loadBalancerClasses[0]", "example.com/"}},
+		"negative interval": {v1beta1.MetalLBSpec{SpeakerGratuitousARPInterval: &metav1.Duration{Duration: -time.Second}},
+			[]string{"spec.speakerGratuitousARPInterval", "-1s"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			errs := manifests.Validate(row.spec)
+			if len(errs) != 1 {
+				t.Fatalf("%d errors, wanted 1: %v", len(errs), errs)
+			}
+			for _, words := range row.words {
+				if !strings.Contains(errs[0].Error(), words) {
+					t.Errorf("error does not say %q: %v", words, errs[0])
+				}
+			}
+		})
+	}
+}
+
+// Given each backend, when it is asked for, then only another one than FRR is explained.
+func TestSubstituted(t *testing.T) {
+	for _, backend := range []v1beta1.BGPBackend{"", v1beta1.BGPBackendFRR} {
+		if text := manifests.Substituted(v1beta1.MetalLBSpec{BGPBackend: backend}); text != "" {
+			t.Errorf("%q: %s", backend, text)
+		}
+	}
+	for _, backend := range []v1beta1.BGPBackend{v1beta1.BGPBackendNative, v1beta1.BGPBackendFRRK8s, v1beta1.BGPBackendFRRK8sExternal} {
+		if text := manifests.Substituted(v1beta1.MetalLBSpec{BGPBackend: backend}); !strings.Contains(text, string(backend)+",") {
+			t.Errorf("%q: %s", backend, text)
+		}
+	}
+}

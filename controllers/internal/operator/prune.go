@@ -1,0 +1,82 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/controllers/internal/operator/manifests"
+)
+
+// identity tells objects of different kinds apart.
+type identity struct {
+	kind schema.GroupVersionKind
+	key  client.ObjectKey
+}
+
+// prune deletes what the operator made for this MetalLB object, perhaps in an earlier version, and what is not desired.
+func (r *Reconciler) prune(ctx context.Context, owner *v1beta1.MetalLB, desired []client.Object) error {
+	wanted := make(map[identity]bool, len(desired))
+	for _, object := range desired {
+		wanted[identity{object.GetObjectKind().GroupVersionKind(), client.ObjectKeyFromObject(object)}] = true
+	}
+	var errs []error
+	for _, kind := range manifests.Kinds() {
+		objects, err := r.made(ctx, kind, owner)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, object := range objects {
+			if !wanted[identity{kind, client.ObjectKeyFromObject(object)}] {
+				errs = append(errs, r.delete(ctx, kind, object))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// made returns the objects of a kind that carry the operator's label and belong to owner: by owner reference inside its
+// namespace, by label outside.
+func (r *Reconciler) made(ctx context.Context, kind schema.GroupVersionKind, owner *v1beta1.MetalLB) ([]client.Object, error) {
+	empty, err := r.client.Scheme().New(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	if err != nil {
+		return nil, fmt.Errorf("list what the operator made: %w", err)
+	}
+	list := empty.(client.ObjectList)
+	// Objects without a namespace are found whatever namespace is asked for; those of the kinds here that have one lie in
+	// the owner's.
+	if err := r.client.List(ctx, list, client.MatchingLabels{manifests.LabelManagedBy: manifests.ManagedBy}); err != nil {
+		return nil, fmt.Errorf("list every %s that the operator made: %w", kind.Kind, err)
+	}
+	items, err := meta.ExtractList(list)
+	if err != nil {
+		return nil, fmt.Errorf("list every %s that the operator made: %w", kind.Kind, err)
+	}
+	var out []client.Object
+	for _, item := range items {
+		object := item.(client.Object)
+		if object.GetNamespace() == "" && object.GetLabels()[manifests.LabelOwner] == owner.Namespace ||
+			object.GetNamespace() == owner.Namespace && metav1.IsControlledBy(object, owner) {
+			out = append(out, object)
+		}
+	}
+	return out, nil
+}
+
+// delete deletes the object that was seen, not one of the same name that came after it.
+func (r *Reconciler) delete(ctx context.Context, kind schema.GroupVersionKind, object client.Object) error {
+	uid := object.GetUID()
+	err := r.client.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground),
+		client.Preconditions{UID: &uid})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("delete %s %s: %w", kind.Kind, client.ObjectKeyFromObject(object), err)
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+// Package operator keeps an installation as its MetalLB object says: it applies what manifests.Desired returns, repairs what
+// drifts, removes what is no longer wanted and reports in the object's conditions.
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/controllers/internal/operator/manifests"
+	"github.com/seed-551707bd/metallb-operator/internal/condition"
+)
+
+const (
+	// FieldManager owns the fields that the operator sets in server-side apply.
+	FieldManager = "metallb-operator"
+	// Finalizer holds a MetalLB object until what it caused outside its namespace is gone.
+	Finalizer = "metallb.io/operator"
+)
+
+// Options are all that a Reconciler needs.
+type Options struct {
+	// Client reads from a cache and writes to the API server.
+	Client client.Client
+	// Events records events on MetalLB objects.
+	Events events.EventRecorder
+	// Environment is that of the installation; its MemberlistSecret is not used.
+	Environment manifests.Environment
+	// Now is the clock of the conditions.
+	Now func() time.Time
+	// Random gives the content of the memberlist secret where there is none.
+	Random io.Reader
+}
+
+// Reconciler makes the cluster as a MetalLB object says. It remembers nothing between two calls.
+type Reconciler struct {
+	client client.Client
+	events events.EventRecorder
+	env    manifests.Environment
+	now    func() time.Time
+	random io.Reader
+}
+
+// New returns a Reconciler.
+func New(o Options) *Reconciler {
+	return &Reconciler{client: o.Client, events: o.Events, env: o.Environment, now: o.Now, random: o.Random}
+}
+
+// Reconcile brings the installation of one MetalLB object to what its spec says and reports. A failure to do so is returned,
+// so that it is tried again with growing delay.
+func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	metallb := &v1beta1.MetalLB{}
+	if err := r.client.Get(ctx, request.NamespacedName, metallb); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(wrap(err, "read MetalLB %s", request))
+	}
+	switch {
+	case metallb.Name != v1beta1.MetalLBName:
+		return reconcile.Result{}, r.report(ctx, metallb, misnamed(metallb.Name))
+	case !metallb.DeletionTimestamp.IsZero():
+		return r.remove(ctx, metallb)
+	}
+	problem := r.ensure(ctx, metallb)
+	seen, err := r.observe(ctx)
+	if err != nil {
+		return reconcile.Result{}, errors.Join(problem, err)
+	}
+	now := r.now()
+	verdict := judge(metallb.Spec, metallb.Status.Conditions, seen, problem, now)
+	r.warn(metallb)
+	if err := r.report(ctx, metallb, verdict.conditions); err != nil {
+		return reconcile.Result{}, errors.Join(problem, err)
+	}
+	after, err := condition.Retry(problem)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: max(after, verdict.lookAgain)}, nil
+}
+
+// ensure validates the spec and applies what it stands for. A spec that cannot be used is a condition.Stalled error; what
+// runs then stays as it is.
+func (r *Reconciler) ensure(ctx context.Context, metallb *v1beta1.MetalLB) error {
+	if wrong := manifests.Validate(metallb.Spec); len(wrong) > 0 {
+		return &condition.Stalled{Reason: v1beta1.ReasonInvalidSpec, Err: fmt.Errorf("MetalLB %s/%s: %w",
+			metallb.Namespace, metallb.Name, wrong.ToAggregate())}
+	}
+	if err := r.setFinalizer(ctx, metallb, true); err != nil {
+		return err
+	}
+	env := r.env
+	secret, err := r.memberlistSecret(ctx)
+	if err != nil {
+		return err
+	}
+	env.MemberlistSecret = secret
+	desired := manifests.Desired(metallb.Spec, env)
+	return errors.Join(r.apply(ctx, metallb, desired), r.prune(ctx, metallb, desired))
+}
+
+// setFinalizer adds or removes the finalizer. The patch names a version, because it replaces the whole list, and leaves
+// everything else of the object as its author wrote it.
+func (r *Reconciler) setFinalizer(ctx context.Context, metallb *v1beta1.MetalLB, wanted bool) error {
+	if controllerutil.ContainsFinalizer(metallb, Finalizer) == wanted {
+		return nil
+	}
+	before := metallb.DeepCopy()
+	if wanted {
+		controllerutil.AddFinalizer(metallb, Finalizer)
+	} else {
+		controllerutil.RemoveFinalizer(metallb, Finalizer)
+	}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.client.Patch(ctx, metallb, patch); err != nil {
+		return wrap(err, "set the finalizer of MetalLB %s", client.ObjectKeyFromObject(metallb))
+	}
+	return nil
+}
+
+// memberlistSecret returns the key that the speakers share: the one there is, else a new one.
+func (r *Reconciler) memberlistSecret(ctx context.Context) ([]byte, error) {
+	secret := &corev1.Secret{}
+	key := client.ObjectKey{Namespace: r.env.Namespace, Name: manifests.MemberlistSecret}
+	if err := r.client.Get(ctx, key, secret); err != nil && !apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("read Secret %s: %w", key, err)
+	}
+	if content := secret.Data[manifests.MemberlistKey]; len(content) > 0 {
+		return content, nil
+	}
+	content, err := newMemberlistSecret(r.random)
+	if err != nil {
+		return nil, fmt.Errorf("make the content of Secret %s: %w", key, err)
+	}
+	return content, nil
+}
+
+// report writes the conditions where they differ from those the object has.
+func (r *Reconciler) report(ctx context.Context, metallb *v1beta1.MetalLB, want []metav1.Condition) error {
+	conditions, changed := condition.Apply(metallb.Status.Conditions, metallb.Generation, r.now(), want...)
+	if !changed {
+		return nil
+	}
+	before := metallb.DeepCopy()
+	metallb.Status.Conditions = conditions
+	if err := r.client.Status().Patch(ctx, metallb, client.MergeFrom(before)); err != nil {
+		return fmt.Errorf("write the conditions of MetalLB %s/%s: %w", metallb.Namespace, metallb.Name, err)
+	}
+	return nil
+}
+
+// warn tells once per change of the spec that another backend runs than the one asked for.
+func (r *Reconciler) warn(metallb *v1beta1.MetalLB) {
+	text := manifests.Substituted(metallb.Spec)
+	if text == "" || observedGeneration(metallb) == metallb.Generation {
+		return
+	}
+	r.events.Eventf(metallb, nil, corev1.EventTypeWarning, "BGPBackendSubstituted", "Reconcile", "%s", text)
+}
+
+func observedGeneration(metallb *v1beta1.MetalLB) int64 {
+	var latest int64
+	for _, c := range metallb.Status.Conditions {
+		latest = max(latest, c.ObservedGeneration)
+	}
+	return latest
+}
+
+// wrap adds what was attempted to an error, and leaves no error as it is.
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
+}
+
+var _ reconcile.Reconciler = (*Reconciler)(nil)
