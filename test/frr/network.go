@@ -1,0 +1,185 @@
+package frr
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+)
+
+// Link joins two instances by a cable. Each end gets the name and the addresses
+// given for it, with their prefix lengths, usable at once.
+func Link(tb testing.TB, a, b *Instance, name string, addrsA, addrsB []string) {
+	tb.Helper()
+	if err := link(a, b, name, addrsA, addrsB); err != nil {
+		tb.Fatalf("link two instances by %s: %v", name, err)
+	}
+}
+
+func link(a, b *Instance, name string, addrsA, addrsB []string) error {
+	nsA, err := a.netns()
+	if err != nil {
+		return err
+	}
+	defer nsA.Close()
+	nsB, err := b.netns()
+	if err != nil {
+		return err
+	}
+	defer nsB.Close()
+	inA, err := netlink.NewHandleAt(nsA)
+	if err != nil {
+		return fmt.Errorf("open netlink: %w", err)
+	}
+	defer inA.Close()
+	inB, err := netlink.NewHandleAt(nsB)
+	if err != nil {
+		return fmt.Errorf("open netlink: %w", err)
+	}
+	defer inB.Close()
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: name, PeerNamespace: netlink.NsFd(nsB)}
+	if err := inA.LinkAdd(veth); err != nil {
+		return fmt.Errorf("make the cable: %w", err)
+	}
+	return errors.Join(address(inA, name, addrsA), address(inB, name, addrsB))
+}
+
+func (i *Instance) netns() (netns.NsHandle, error) {
+	ns, err := netns.GetFromPath(filepath.Join("/proc", fmt.Sprint(i.pid), "ns/net"))
+	if err != nil {
+		return 0, fmt.Errorf("open the instance's network namespace: %w", err)
+	}
+	return ns, nil
+}
+
+func address(in *netlink.Handle, name string, addrs []string) error {
+	l, err := in.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", name, err)
+	}
+	for _, text := range addrs {
+		addr, err := netlink.ParseAddr(text)
+		if err != nil {
+			return fmt.Errorf("read address %s: %w", text, err)
+		}
+		if addr.IP.To4() == nil {
+			addr.Flags = 0x02 // IFA_F_NODAD: usable at once
+		}
+		if err := in.AddrAdd(l, addr); err != nil {
+			return fmt.Errorf("add address %s: %w", text, err)
+		}
+	}
+	if err := in.LinkSetUp(l); err != nil {
+		return fmt.Errorf("set %s up: %w", name, err)
+	}
+	return nil
+}
+
+// Route is the best path an instance has for a prefix, as its bgpd knows it.
+type Route struct {
+	// Communities and LargeCommunities are as FRR prints them ("no-advertise
+	// 64512:7"), empty for none.
+	Communities, LargeCommunities string
+	// LocalPref is the local preference, 0 where there is none.
+	LocalPref int
+}
+
+// Prefixes returns the prefixes in an instance's BGP table, both families.
+func (i *Instance) Prefixes(tb testing.TB) map[netip.Prefix]bool {
+	tb.Helper()
+	found := map[netip.Prefix]bool{}
+	for _, family := range []string{"ipv4", "ipv6"} {
+		var table struct{ Routes map[string]json.RawMessage }
+		i.vtyshJSON(tb, "show bgp "+family+" unicast json", &table)
+		for text := range table.Routes {
+			prefix, err := netip.ParsePrefix(text)
+			if err != nil {
+				tb.Fatalf("read a prefix of the BGP table: %v", err)
+			}
+			found[prefix] = true
+		}
+	}
+	return found
+}
+
+// Route returns the best path for a prefix, and whether there is one.
+func (i *Instance) Route(tb testing.TB, prefix netip.Prefix) (Route, bool) {
+	tb.Helper()
+	family := "ipv4"
+	if prefix.Addr().Is6() {
+		family = "ipv6"
+	}
+	var answer struct {
+		Paths []struct {
+			Community      struct{ String string }
+			LargeCommunity struct{ String string }
+			LocPrf         int
+			LocalPref      int
+			BestPath       struct{ Overall bool }
+		}
+	}
+	i.vtyshJSON(tb, fmt.Sprintf("show bgp %s unicast %s json", family, prefix), &answer)
+	for _, p := range answer.Paths {
+		if p.BestPath.Overall {
+			return Route{
+				Communities:      p.Community.String,
+				LargeCommunities: p.LargeCommunity.String,
+				LocalPref:        max(p.LocPrf, p.LocalPref),
+			}, true
+		}
+	}
+	return Route{}, false
+}
+
+// Session is the state of a BGP session.
+type Session struct {
+	// State is "Established" when it is up.
+	State string
+	// Established counts how often the session has come up.
+	Established int
+}
+
+// Session returns the state of the session with a neighbor.
+func (i *Instance) Session(tb testing.TB, neighbor string) Session {
+	tb.Helper()
+	var answer map[string]json.RawMessage
+	i.vtyshJSON(tb, "show bgp neighbors "+neighbor+" json", &answer)
+	var s struct {
+		BGPState               string `json:"bgpState"`
+		ConnectionsEstablished int    `json:"connectionsEstablished"`
+	}
+	if raw, ok := answer[neighbor]; ok {
+		if err := json.Unmarshal(raw, &s); err != nil {
+			tb.Fatalf("read the state of the session with %s: %v", neighbor, err)
+		}
+	}
+	return Session{State: s.BGPState, Established: s.ConnectionsEstablished}
+}
+
+// AwaitSession waits until the session with a neighbor is up.
+func (i *Instance) AwaitSession(tb testing.TB, neighbor string) {
+	tb.Helper()
+	Eventually(tb, Patience, func() error {
+		if s := i.Session(tb, neighbor); s.State != "Established" {
+			return fmt.Errorf("session with %s is %q", neighbor, s.State)
+		}
+		return nil
+	})
+}
+
+func (i *Instance) vtyshJSON(tb testing.TB, command string, into any) {
+	tb.Helper()
+	out := i.Vtysh(tb, command)
+	if strings.TrimSpace(out) == "" {
+		out = "{}"
+	}
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		tb.Fatalf("read the answer to %q: %v\n%s", command, err, out)
+	}
+}
