@@ -1,0 +1,76 @@
+# `make help` lists the targets. Everything a target needs beyond Go, make, gcc and git it installs or builds itself.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+GO ?= go
+export CGO_ENABLED ?= 0
+export GOFLAGS ?= -buildvcs=false
+TOOL := $(GO) tool -modfile=tools/go.mod
+LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
+# The linter's cache holds absolute paths: findings kept from another checkout of the same files would lose their
+# nolint comments and exclusions when that checkout is gone. So each checkout has a cache of its own.
+export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache$(CURDIR)
+PROGRAMS := operator controller speaker reloader
+LAB := $(GO) run ./test/lab/cmd/lab
+# Packages whose tests bring up whole clusters; they run one after the other, after everything else.
+CLUSTER_TESTS := ./test/lab ./test/e2e
+BENCH_COUNT ?= 20
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: $(addprefix bin/,$(PROGRAMS)) ## Build the programs, static, into bin/.
+
+bin/operator bin/controller: bin/%: FORCE
+	$(GO) build -ldflags "-s -w" -o $@ ./controllers/cmd/$*
+
+bin/speaker bin/reloader: bin/%: FORCE
+	$(GO) build -ldflags "-s -w" -o $@ ./speaker/cmd/$*
+
+.PHONY: FORCE
+FORCE:
+
+.PHONY: demo
+demo: ## Bring up a cluster in network namespaces and show the product doing its job (root; Debian).
+	$(GO) run ./test/demo
+
+.PHONY: demo-down
+demo-down: ## Take the demo's cluster down.
+	$(GO) run ./test/demo -down
+
+.PHONY: test
+test: prepare vet test-unit test-cluster ## Run every test: unit, golden, property, real API server, real FRR, real cluster (root; Debian).
+
+.PHONY: prepare
+prepare: ## Build and fetch what tests need and the cache has not: Kubernetes, root file systems, images.
+	$(LAB) prepare
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no cluster (some start a real API server or real FRR daemons).
+	$(GO) test -timeout 20m -parallel 4 $$($(GO) list ./... | grep -v -x -F -f <($(GO) list $(CLUSTER_TESTS)))
+
+.PHONY: test-cluster
+test-cluster: ## Run the tests that bring up real clusters.
+	$(GO) test -timeout 40m -p 1 $(CLUSTER_TESTS)
+
+.PHONY: bench
+bench: ## Print the figures of docs/benchmarks.md (root; Debian; some 10 minutes).
+	$(GO) test -timeout 60m -run '^$$' -bench . -benchtime $(BENCH_COUNT)x -count 1 ./test/bench
+
+.PHONY: vet
+vet: ## Run go vet.
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: ## Run the linters of .golangci.yml.
+	$(LINT) run ./...
+
+include generate.mk
+
+.PHONY: verify
+verify: verify-generate lint ## Check that generated files are up to date, modules are tidy and the linters pass.
+	$(GO) mod tidy -diff
