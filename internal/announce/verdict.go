@@ -12,10 +12,10 @@ func (l *layer2) judge() {
 	said := make([]*Verdict, 0, len(e.bids))
 	for i := range e.bids {
 		v := l.verdict(&e.bids[i])
-		for len(old) > 0 && old[0].compare(&v) < 0 {
+		for len(old) > 0 && old[0].Compare(&v) < 0 {
 			old = old[1:]
 		}
-		if len(old) > 0 && old[0].compare(&v) == 0 && old[0].Pool == v.Pool && old[0].Reason == v.Reason && old[0].Owner == v.Owner && old[0].Announce == v.Announce {
+		if len(old) > 0 && old[0].Compare(&v) == 0 && old[0].Pool == v.Pool && old[0].Reason == v.Reason && old[0].Owner == v.Owner && old[0].Announce == v.Announce {
 			said = append(said, old[0])
 		} else {
 			fresh := v // of its own, so that v need not be on the heap
@@ -25,8 +25,8 @@ func (l *layer2) judge() {
 	l.said = said
 }
 
-// compare orders verdicts by Service and address.
-func (v *Verdict) compare(o *Verdict) int {
+// Compare orders verdicts by Service and address.
+func (v *Verdict) Compare(o *Verdict) int {
 	if c := cmp.Compare(v.Service.Namespace, o.Service.Namespace); c != 0 {
 		return c
 	}

@@ -62,6 +62,8 @@ type Member struct {
 	Addr netip.Addr
 	// Links are the names of the links that can carry layer 2, sorted; nil when unknown.
 	Links []string
+	// Withheld is how much of its balanced placement the node leaves to the others as yet, in percent (announce.NodeInfo.Withheld).
+	Withheld int
 }
 
 // Snapshot is what is known at one moment.
@@ -74,10 +76,10 @@ type Snapshot struct {
 	Reason string
 }
 
-// equal compares two snapshots.
-func (s Snapshot) equal(o Snapshot) bool {
+// Equal compares two snapshots.
+func (s Snapshot) Equal(o Snapshot) bool {
 	return s.Quorate == o.Quorate && s.Reason == o.Reason && slices.EqualFunc(s.Alive, o.Alive, func(a, b Member) bool {
-		return a.Name == b.Name && a.Addr == b.Addr && slices.Equal(a.Links, b.Links) && (a.Links == nil) == (b.Links == nil)
+		return a.Name == b.Name && a.Addr == b.Addr && a.Withheld == b.Withheld && slices.Equal(a.Links, b.Links) && (a.Links == nil) == (b.Links == nil)
 	})
 }
 
@@ -237,7 +239,7 @@ func (m *Members) close() error {
 
 // publish makes a snapshot the current one.
 func (m *Members) publish(s Snapshot) {
-	if old := m.snapshot.Load(); old != nil && old.equal(s) {
+	if old := m.snapshot.Load(); old != nil && old.Equal(s) {
 		return
 	}
 	m.snapshot.Store(&s)

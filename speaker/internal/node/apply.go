@@ -33,15 +33,28 @@ type FRR interface {
 
 // frrState is what the Loop knows of FRR.
 type frrState struct {
+	// busy is true while FRR is being given a configuration.
+	busy bool
 	// inForce is the hash of the configuration that FRR last acknowledged, "" when that is unknown.
 	inForce string
 	// refused is the hash of the last configuration if FRR refused it, with its words and the time to try again.
 	refused string
 	words   string
 	again   time.Time
-	// failing is when the reloader first failed to answer, zero while it answers, pause how long to wait now.
-	failing time.Time
-	pause   time.Duration
+	// failing is when the reloader first failed to take a configuration, zero while it takes them; how says in which way it fails, failed what it
+	// did not take last, retry when to try that again, pause how long to wait after that.
+	failing, retry time.Time
+	failed         string
+	how            Outcome
+	pause          time.Duration
+}
+
+// answer is what came of giving FRR a configuration.
+type answer struct {
+	hash string
+	ack  frr.Ack
+	err  error
+	took time.Duration
 }
 
 // refusal is what FRR said to a configuration that it does not take.
@@ -67,76 +80,108 @@ func (r *refusal) note(version uint64, words string, now time.Time) {
 	*r = refusal{version: version, words: words, again: now.Add(pause), pause: pause}
 }
 
-// apply makes FRR run conf, notes in the report how that went, and returns when to try again, 0 for never.
-func (l *Loop) apply(ctx context.Context, conf []byte, report *Report) time.Duration {
-	hash := frrconf.Hash(conf)
-	if hash == l.frr.inForce {
-		report.Outcome = Applied
-		return 0
+// occupied tells whether FRR is not to be given anything now, and when it may be, 0 when that will be told by a pull of the Trigger.
+func (l *Loop) occupied(now time.Time) (time.Duration, bool) {
+	if l.frr.busy {
+		return 0, true
 	}
-	if wait := time.Until(l.frr.again); hash == l.frr.refused && wait > 0 {
-		report.Outcome, report.Words = Refused, l.frr.words
-		return wait
+	missing := 1 - l.pace.TokensAt(now)
+	if missing <= 0 {
+		return 0, false
 	}
-	limited, cancel := context.WithTimeout(ctx, applyLimit)
-	defer cancel()
-	start := time.Now()
-	ack, err := l.FRR.Apply(limited, conf)
-	took := time.Since(start)
-	if ctx.Err() != nil {
-		return 0
-	}
-	if refused, ok := errors.AsType[*frr.Refused](err); ok {
-		return l.refused(ctx, hash, refused, took, report)
-	}
-	switch {
-	case err != nil && errors.Is(err, frr.ErrUnavailable):
-		report.Outcome, report.Words = Unreachable, err.Error()
-	case err != nil:
-		report.Outcome, report.Words = Failed, err.Error()
-	case ack.Hash != hash:
-		report.Outcome, report.Words = Failed, "FRR was given another configuration meanwhile, by somebody else"
-	default:
-		report.Outcome = Applied
-		report.Applies = append(report.Applies, Application{How: string(ack.How), Duration: took})
-		l.applied(ctx, hash, ack, took)
-		return 0
-	}
-	return l.failed(ctx, report)
+	return max(time.Duration(missing*float64(burstPace)), time.Millisecond), true
 }
 
-func (l *Loop) applied(ctx context.Context, hash string, ack frr.Ack, took time.Duration) {
+// apply has FRR run conf unless it does, notes in the report how that stands, and returns when to try again, 0 for never.
+func (l *Loop) apply(ctx context.Context, conf []byte, report *Report) time.Duration {
+	hash := frrconf.Hash(conf)
+	switch {
+	case hash == l.frr.inForce:
+		report.Outcome = Applied
+		return 0
+	case hash == l.frr.refused && time.Until(l.frr.again) > 0:
+		report.Outcome, report.Words = Refused, l.frr.words
+		return time.Until(l.frr.again)
+	case hash == l.frr.failed && time.Until(l.frr.retry) > 0:
+		report.Outcome, report.Words = l.frr.how, l.frr.words
+		return time.Until(l.frr.retry)
+	}
+	report.Outcome = Pending
+	if wait, occupied := l.occupied(time.Now()); occupied {
+		return wait
+	}
+	l.frr.busy = true
+	l.health.give(time.Now())
+	l.applying.Go(func() {
+		limited, cancel := context.WithTimeout(ctx, applyLimit)
+		defer cancel()
+		start := time.Now()
+		ack, err := l.FRR.Apply(limited, conf)
+		l.answers <- answer{hash: hash, ack: ack, err: err, took: time.Since(start)}
+		l.Trigger.Pull()
+	})
+	return 0
+}
+
+// conclude takes in what came of the configuration that FRR was given, and returns whether that is known by now.
+func (l *Loop) conclude(ctx context.Context) bool {
+	var a answer
+	select {
+	case a = <-l.answers:
+	default:
+		return false
+	}
+	l.frr.busy = false
+	l.health.given()
+	refused, isRefused := errors.AsType[*frr.Refused](a.err)
+	switch {
+	case ctx.Err() != nil:
+	case isRefused:
+		l.refused(ctx, a, refused)
+	case a.err != nil && errors.Is(a.err, frr.ErrUnavailable):
+		l.failed(ctx, a, Unreachable, a.err.Error())
+	case a.err != nil:
+		l.failed(ctx, a, Failed, a.err.Error())
+	case a.ack.Hash != a.hash:
+		l.failed(ctx, a, Failed, "FRR was given another configuration meanwhile, by somebody else")
+	default:
+		l.applied(ctx, a)
+	}
+	return true
+}
+
+func (l *Loop) applied(ctx context.Context, a answer) {
 	if !l.frr.failing.IsZero() {
 		l.Log.InfoContext(ctx, "FRR can be reached again", "op", "reload")
 	}
-	l.frr = frrState{inForce: hash}
-	args := []any{"event", "config reloaded", "how", ack.How, "commands", ack.Commands, "milliseconds", took.Milliseconds()}
-	if ack.Reason != "" {
-		args = append(args, "reason", ack.Reason)
+	l.frr = frrState{inForce: a.hash}
+	l.pace.Allow() // only what FRR took counts: a refusal is followed by what it took before
+	l.applies = append(l.applies, Application{How: string(a.ack.How), Duration: a.took})
+	args := []any{"event", "config reloaded", "how", a.ack.How, "commands", a.ack.Commands, "milliseconds", a.took.Milliseconds()}
+	if a.ack.Reason != "" {
+		args = append(args, "reason", a.ack.Reason)
 	}
-	if ack.Output != "" {
-		args = append(args, "output", ack.Output)
+	if a.ack.Output != "" {
+		args = append(args, "output", a.ack.Output)
 	}
 	l.Log.InfoContext(ctx, "FRR runs the configuration", args...)
 }
 
-func (l *Loop) refused(ctx context.Context, hash string, err *frr.Refused, took time.Duration, report *Report) time.Duration {
-	report.Outcome, report.Words = Refused, err.Error()
-	report.Applies = append(report.Applies, Application{How: "refused", Duration: took})
+func (l *Loop) refused(ctx context.Context, a answer, err *frr.Refused) {
+	l.applies = append(l.applies, Application{How: "refused", Duration: a.took})
 	l.Log.ErrorContext(ctx, "FRR refuses the configuration; the one before runs on", "op", "reload", "error", err)
-	l.frr = frrState{refused: hash, words: err.Error(), again: time.Now().Add(firstRefusedPause)}
-	return firstRefusedPause
+	l.frr = frrState{refused: a.hash, words: err.Error(), again: time.Now().Add(firstRefusedPause)}
 }
 
 // failed notes that it is unknown what FRR runs.
-func (l *Loop) failed(ctx context.Context, report *Report) time.Duration {
+func (l *Loop) failed(ctx context.Context, a answer, how Outcome, words string) {
 	if l.frr.failing.IsZero() {
 		l.frr = frrState{failing: time.Now(), pause: firstPause}
-		l.Log.WarnContext(ctx, "FRR cannot be given its configuration; what it runs, runs on", "op", "reload", "error", report.Words)
-		return firstPause
+		l.Log.WarnContext(ctx, "FRR cannot be given its configuration; what it runs, runs on", "op", "reload", "error", words)
+	} else {
+		l.frr.pause = min(2*l.frr.pause, lastPause)
 	}
-	l.frr.pause = min(2*l.frr.pause, lastPause)
-	return l.frr.pause
+	l.frr.how, l.frr.words, l.frr.failed, l.frr.retry = how, words, a.hash, time.Now().Add(l.frr.pause)
 }
 
 // watchFRR wakes the loop when FRR may run something else than was acknowledged, until ctx ends.

@@ -1,11 +1,11 @@
-// Package node is the speaker's loop for the one node it runs on: gather what is wanted, decide, apply it to FRR, report. It remembers
-// nothing that it could look at again but the last valid configuration.
+// Package node is the speaker's loop for the one node it runs on: gather what is wanted, decide, apply it, report. It remembers nothing that
+// it could look at again but the last valid configuration and who had an address before.
 package node
 
 import (
 	"context"
 	"log/slog"
-	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,20 +26,28 @@ type Options struct {
 	// Conf is what frr.conf holds besides BGP.
 	Conf frrconf.Options
 
-	Trigger   Trigger
-	Source    Source
-	FRR       FRR
-	Publisher Publisher
-	Log       *slog.Logger
+	Trigger Trigger
+	Source  Source
+	FRR     FRR
+	// Layer2 answers for addresses, and Membership tells which speakers are alive, nil when they do not gossip: then every node counts. Who
+	// owns it pulls the Trigger when its Snapshot changes.
+	Layer2     Layer2
+	Membership Membership
+	Publisher  Publisher
+	Log        *slog.Logger
 }
 
-// Loop runs one pass after another, each of them as soon as something changed: the first change of a burst at once, what comes while a pass
-// runs with the next one.
+// Loop runs one pass after another, each of them as soon as something changed. FRR is given one configuration at a time: the first of a burst
+// at once, what comes meanwhile with the next one. Layer 2 does not wait for FRR.
 type Loop struct {
 	Options
 	health health
+	layer2 layer2
 	// look is set when FRR may run something else than was acknowledged.
 	look atomic.Bool
+	// applying are the configurations on their way to FRR, at most one.
+	applying sync.WaitGroup
+	answers  chan answer
 
 	// The rest belongs to the goroutine that runs passes.
 
@@ -48,6 +56,9 @@ type Loop struct {
 	config, good config
 	refusal      refusal
 	frr          frrState
+	pace         *rate.Limiter
+	// applies are not reported yet.
+	applies []Application
 	// settled is the version of the view that FRR runs, 0 when it runs another or that is unknown.
 	settled uint64
 }
@@ -58,16 +69,28 @@ type config struct {
 	version  uint64
 	snapshot intent.Snapshot
 	problems []intent.Problem
-	// decider decides under it, given the nodes of the view with the version decidedFor.
-	decider    *announce.Incremental
-	decidedFor uint64
+	// decider decides under it, given the nodes of the view with the version decidedFor and the surroundings with the version seen.
+	decider          *announce.Incremental
+	decidedFor, seen uint64
 }
 
+// A burst is taken in steps: after burstPasses configurations that FRR took, one every burstPace. bgpd sends what changed every 50 ms at
+// most, so smaller steps would cost much and bring nothing.
+const (
+	burstPace   = 100 * time.Millisecond
+	burstPasses = 4
+)
+
 // New returns a Loop that has not started.
-func New(o Options) *Loop { return &Loop{Options: o, renderer: frrconf.NewRenderer(o.Conf)} }
+func New(o Options) *Loop {
+	return &Loop{
+		Options: o, renderer: frrconf.NewRenderer(o.Conf), answers: make(chan answer, 1), pace: rate.NewLimiter(rate.Every(burstPace), burstPasses),
+		layer2: layer2{edge: o.Layer2, membership: o.Membership, node: o.Node},
+	}
+}
 
 // Start runs passes until ctx ends. It decides nothing before the source has seen everything that exists. When it returns, everything that
-// was announced still is: a restarted speaker changes nothing at the peers.
+// was announced still is: a restarted speaker changes nothing at the peers. Release gives up what only a running speaker can keep.
 func (l *Loop) Start(ctx context.Context) error {
 	if !l.Source.WaitForSync(ctx) {
 		return nil // the end came first
@@ -77,28 +100,22 @@ func (l *Loop) Start(ctx context.Context) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error { l.watchFRR(ctx); return nil })
 	tasks.Go(func() error { l.passes(ctx); return nil })
+	defer l.applying.Wait()
 	return tasks.Wait()
 }
+
+// Synced tells whether all objects have been seen, so that the Loop decides.
+func (l *Loop) Synced() bool { return l.health.synced.Load() }
+
+// Release gives up every address on layer 2, for good. When it returns nothing is answered any more.
+func (l *Loop) Release() { l.layer2.release() }
 
 // NeedLeaderElection implements controller-runtime's LeaderElectionRunnable: every node announces for itself.
 func (l *Loop) NeedLeaderElection() bool { return false }
 
-// A burst is taken in steps: after burstPasses that FRR was given something new by, one every burstPace. bgpd sends what changed every
-// 50 ms at most, so smaller steps would cost much and bring nothing.
-const (
-	burstPace   = 100 * time.Millisecond
-	burstPasses = 3
-)
-
-// passes runs passes. A change that comes alone never waits.
 func (l *Loop) passes(ctx context.Context) {
-	pace := rate.NewLimiter(rate.Every(burstPace), burstPasses)
 	for {
-		was := l.frr.inForce
 		after := l.pass(ctx)
-		if l.frr.inForce != was && pace.Wait(ctx) != nil {
-			return
-		}
 		var retry <-chan time.Time
 		if after > 0 {
 			retry = time.After(after)
@@ -117,7 +134,8 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	start := time.Now()
 	l.health.begin(start)
 	defer l.health.end()
-	if l.look.Swap(false) {
+	answered := l.conclude(ctx)
+	if !l.frr.busy && l.look.Swap(false) {
 		l.frr.inForce, l.settled = "", 0
 	}
 	view, err := l.Source.Gather(ctx)
@@ -127,31 +145,47 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		}
 		return lastPause
 	}
-	if view.Version == l.settled {
-		return 0
+	moved, due := l.layer2.look(start)
+	if view.Version == l.settled && !(moved && l.layer2.concerned(&l.config.snapshot)) {
+		return due
 	}
 	if view.ConfigVersion != l.config.version {
 		snapshot, problems := intent.Build(view.Raw, l.config.snapshot)
 		l.config = config{version: view.ConfigVersion, snapshot: snapshot, problems: problems}
 	}
+	onLayer2 := l.layer2.concerned(&l.config.snapshot)
+	if wait, occupied := l.occupied(start); occupied && !onLayer2 && !answered {
+		return wait // nothing can be done or said yet, and deciding costs
+	}
 	report := Report{Problems: l.config.problems}
-	after := l.carryOut(ctx, view, start, &report)
+	after := soonest(l.carryOut(ctx, view, start, &report), due)
 	switch {
 	case ctx.Err() != nil:
 		return 0
 	case report.Outcome == Applied:
 		l.settled = view.Version
 	case report.Outcome == Unreachable && time.Since(l.frr.failing) < patience:
-		return after
+		report.Outcome, report.Words = Pending, ""
 	}
-	l.Publisher.Publish(report)
+	if report.Outcome != Pending || onLayer2 {
+		report.Applies, l.applies = l.applies, nil
+		l.Publisher.Publish(report)
+	}
 	return after
 }
 
-// carryOut decides and applies, under the last configuration that FRR took if it refuses the present one.
+// carryOut decides and applies: on layer 2 under the present configuration, by BGP under the last one that FRR took if it refuses the present
+// one.
 func (l *Loop) carryOut(ctx context.Context, view View, start time.Time, report *Report) time.Duration {
+	present := l.decide(view, &l.config)
+	due := l.layer2.carryOut(&present, start)
+	return soonest(l.route(ctx, view, present, start, report), due)
+}
+
+// route makes FRR run what was decided, and fills in the report.
+func (l *Loop) route(ctx context.Context, view View, present announce.Node, start time.Time, report *Report) time.Duration {
 	if !l.refusal.holds(l.config.version, start) {
-		after := l.try(ctx, view, &l.config, start, report)
+		after := l.try(ctx, present, start, report)
 		switch {
 		case report.Outcome == Applied:
 			l.good, l.refusal = l.config, refusal{}
@@ -163,8 +197,9 @@ func (l *Loop) carryOut(ctx context.Context, view View, start time.Time, report 
 		}
 		l.refusal.note(l.config.version, report.Words, time.Now())
 	}
+	report.Node = present
 	if l.good.version != 0 {
-		after := l.try(ctx, view, &l.good, start, report)
+		after := l.try(ctx, withLayer2(l.decide(view, &l.good), present), start, report)
 		if report.Outcome != Applied {
 			return after
 		}
@@ -173,20 +208,32 @@ func (l *Loop) carryOut(ctx context.Context, view View, start time.Time, report 
 	return max(time.Until(l.refusal.again), time.Millisecond)
 }
 
-// try decides under one configuration and makes FRR run the result.
-func (l *Loop) try(ctx context.Context, view View, c *config, start time.Time, report *Report) time.Duration {
-	if c.decider == nil || c.decidedFor != view.ConfigVersion {
-		c.decidedFor = view.ConfigVersion
-		c.decider = announce.NewIncremental(announce.Input{
-			Node: l.Node, Config: c.snapshot, Nodes: view.Nodes, IgnoreExcludeLabel: l.IgnoreExcludeLabel,
-		})
+// decide decides under one configuration.
+func (l *Loop) decide(view View, c *config) announce.Node {
+	around := &l.layer2.around
+	switch fresh := c.decider == nil || c.decidedFor != view.ConfigVersion; {
+	case fresh:
+		c.decider = announce.NewIncremental(l.input(view, c))
+	case c.seen != around.version:
+		c.decider.See(l.input(view, c))
 	}
-	report.Node = c.decider.Compute(view.Services)
-	report.Node.Verdicts = carriedOut(report.Node.Verdicts)
-	if len(report.Node.BGP.Routers) == 0 {
+	c.decidedFor, c.seen = view.ConfigVersion, around.version
+	return c.decider.Compute(view.Services)
+}
+
+func (l *Loop) input(view View, c *config) announce.Input {
+	in := announce.Input{Node: l.Node, Config: c.snapshot, Nodes: view.Nodes, IgnoreExcludeLabel: l.IgnoreExcludeLabel}
+	l.layer2.around.tell(&in)
+	return in
+}
+
+// try makes FRR run what was decided on BGP.
+func (l *Loop) try(ctx context.Context, decided announce.Node, start time.Time, report *Report) time.Duration {
+	report.Node = decided
+	if len(decided.BGP.Routers) == 0 {
 		l.health.ready.Store(true)
 	}
-	conf, err := l.renderer.Render(report.Node.BGP)
+	conf, err := l.renderer.Render(decided.BGP)
 	report.Pass = time.Since(start)
 	if err != nil {
 		report.Outcome, report.Words = Refused, err.Error()
@@ -199,11 +246,10 @@ func (l *Loop) try(ctx context.Context, view View, c *config, start time.Time, r
 	return after
 }
 
-// carriedOut leaves out what was decided for layer 2: nothing in this program answers for addresses yet, and the L2Advertisements say so.
-func carriedOut(verdicts []*announce.Verdict) []*announce.Verdict {
-	isLayer2 := func(v *announce.Verdict) bool { return v.Protocol == announce.ProtocolLayer2 }
-	if !slices.ContainsFunc(verdicts, isLayer2) {
-		return verdicts
+// soonest is the lesser of two times to wait, of which 0 means for ever.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
 	}
-	return slices.DeleteFunc(slices.Clone(verdicts), isLayer2)
+	return min(a, b)
 }

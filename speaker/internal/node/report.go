@@ -25,20 +25,22 @@ const (
 	Unreachable
 	// Failed means: anything else went wrong. What ran before runs on.
 	Failed
+	// Pending means: FRR is being given the configuration, or is about to be. What comes of it is in a later Report.
+	Pending
 )
 
 // Report is the result of one pass.
 type Report struct {
-	// Node is what was decided, and InForce tells whether FRR runs it. With the Outcome Refused it may: it was then decided under the last
-	// configuration that FRR took, so that Services go on coming and going.
+	// Node is what was decided, and InForce tells whether FRR runs it. With the Outcome Refused it may: what concerns BGP was then decided under
+	// the last configuration that FRR took, so that Services go on coming and going. What Node says of layer 2 is in force whatever the Outcome.
 	Node    announce.Node
 	InForce bool
 	// Problems are those of the configuration.
 	Problems []intent.Problem
 	Outcome  Outcome
-	// Words explain an Outcome other than Applied: FRR's own for Refused.
+	// Words explain an Outcome other than Applied and Pending: FRR's own for Refused.
 	Words string
-	// Applies are what was done to FRR, in order; none when nothing had to be.
+	// Applies are what was done to FRR since the Report before, in order; none when nothing had to be.
 	Applies []Application
 	// Pass is how long deciding took, without Apply.
 	Pass time.Duration
