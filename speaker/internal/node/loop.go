@@ -57,8 +57,9 @@ type Loop struct {
 	refusal      refusal
 	frr          frrState
 	pace         *rate.Limiter
-	// applies are not reported yet.
+	// applies and spent, the time that deciding took, are not reported yet.
 	applies []Application
+	spent   time.Duration
 	// settled is the version of the view that FRR runs, 0 when it runs another or that is unknown.
 	settled uint64
 }
@@ -169,6 +170,7 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	}
 	if report.Outcome != Pending || onLayer2 {
 		report.Applies, l.applies = l.applies, nil
+		report.Pass, l.spent = l.spent, 0
 		l.Publisher.Publish(report)
 	}
 	return after
@@ -234,7 +236,7 @@ func (l *Loop) try(ctx context.Context, decided announce.Node, start time.Time, 
 		l.health.ready.Store(true)
 	}
 	conf, err := l.renderer.Render(decided.BGP)
-	report.Pass = time.Since(start)
+	l.spent += time.Since(start)
 	if err != nil {
 		report.Outcome, report.Words = Refused, err.Error()
 		return 0

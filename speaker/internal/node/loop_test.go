@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -163,6 +164,12 @@ func (p *publisher) Publish(r node.Report) {
 	p.reports = append(p.reports, r)
 }
 
+func (p *publisher) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.reports)
+}
+
 func (p *publisher) last(t *testing.T) node.Report {
 	t.Helper()
 	p.mu.Lock()
@@ -288,8 +295,8 @@ func TestGivenNothingNewWhenTheLoopIsWokenThenFRRIsLeftAlone(t *testing.T) {
 			b.trigger.Pull()
 			synctest.Wait()
 		}
-		if len(b.got()) != 1 || len(b.reports) != 1 {
-			t.Errorf("applied %d, reported %d times, want once", len(b.got()), len(b.reports))
+		if len(b.got()) != 1 || b.publisher.count() != 1 {
+			t.Errorf("applied %d, reported %d times, want once", len(b.got()), b.publisher.count())
 		}
 	})
 }
@@ -325,10 +332,10 @@ func TestGivenAnUnreadableClusterWhenTheLoopIsWokenThenNothingChanges(t *testing
 func (b *bench) mu() *sync.Mutex { return &b.source.mu }
 
 func TestGivenAReloaderThatIsAwayWhenItComesBackThenTheLatestIsAppliedSoonAndNobodyWasAlarmedEarly(t *testing.T) {
-	away := true
+	var back atomic.Bool
 	run(t, func(b *bench) {
 		b.answer = func(string) error {
-			if away {
+			if !back.Load() {
 				return fmt.Errorf("connect: %w", frr.ErrUnavailable)
 			}
 			return nil
@@ -336,8 +343,8 @@ func TestGivenAReloaderThatIsAwayWhenItComesBackThenTheLatestIsAppliedSoonAndNob
 		close(b.synced)
 	}, func(b *bench) {
 		time.Sleep(9 * time.Second)
-		if len(b.reports) > 0 {
-			t.Errorf("reported %+v while the reloader may just be starting", b.reports[0])
+		if n := b.publisher.count(); n > 0 {
+			t.Errorf("reported %d times while the reloader may just be starting", n)
 		}
 		time.Sleep(10 * time.Second)
 		if r := b.last(t); r.Outcome != node.Unreachable || r.InForce {
@@ -347,7 +354,7 @@ func TestGivenAReloaderThatIsAwayWhenItComesBackThenTheLatestIsAppliedSoonAndNob
 			t.Errorf("%d attempts in 19 s, want pauses from 50 ms to 2 s", tries)
 		}
 		b.announce("10.0.0.1")
-		away = false
+		back.Store(true)
 		time.Sleep(2 * time.Second)
 		got := b.got()
 		if r := b.last(t); r.Outcome != node.Applied || !has(got[len(got)-1], "10.0.0.1") {

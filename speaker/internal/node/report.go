@@ -42,7 +42,7 @@ type Report struct {
 	Words string
 	// Applies are what was done to FRR since the Report before, in order; none when nothing had to be.
 	Applies []Application
-	// Pass is how long deciding took, without Apply.
+	// Pass is how long deciding took since the Report before, without Apply.
 	Pass time.Duration
 }
 
