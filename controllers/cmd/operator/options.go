@@ -88,6 +88,7 @@ func parse(args []string, getenv func(string) string) (Options, error) {
 	}{
 		{"METRICS_PORT", 9120, &o.Environment.MetricsPort},
 		{"OPERAND_LIVENESS_PORT", 17472, &o.Environment.HealthPort},
+		{"MEMBER_LIST_BIND_PORT", 7946, &o.Environment.MemberPort},
 	} {
 		var err error
 		if *v.to, err = portOf(v.name, getenv(v.name), v.fallback); err != nil {

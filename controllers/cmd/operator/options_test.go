@@ -23,6 +23,7 @@ func TestParseDefaults(t *testing.T) {
 	wanted := Options{LogLevel: "info", MetricsAddress: "0", HealthAddress: ":8080", WebhookPort: 9443,
 		CertDir: "/tmp/k8s-webhook-server/serving-certs", CertServiceName: "metallb-webhook-service", Environment: manifests.Environment{
 			Namespace: "metallb-system", ControllerImage: "c:1", SpeakerImage: "s:1", FRRImage: "f:1", MetricsPort: 9120, HealthPort: 17472,
+			MemberPort: 7946,
 		}}
 	if diff := cmp.Diff(wanted, found); diff != "" {
 		t.Error(diff)
@@ -32,7 +33,7 @@ func TestParseDefaults(t *testing.T) {
 // Given flags and variables, when they are read, then each has its effect.
 func TestParseEverything(t *testing.T) {
 	variables := complete()
-	variables["METRICS_PORT"], variables["OPERAND_LIVENESS_PORT"] = "1", "2"
+	variables["METRICS_PORT"], variables["OPERAND_LIVENESS_PORT"], variables["MEMBER_LIST_BIND_PORT"] = "1", "2", "3"
 	found, err := parse([]string{"--log-level=debug", "--metrics-addr=:9", "--enable-leader-election", "--port=81",
 		"--webhook-port=0", "--webhook-http2", "--disable-cert-rotation", "--cert-dir=/certs", "--cert-service-name=hooks"},
 		func(name string) string { return variables[name] })
@@ -41,7 +42,7 @@ func TestParseEverything(t *testing.T) {
 	}
 	if found.LogLevel != "debug" || found.MetricsAddress != ":9" || !found.LeaderElection || found.HealthAddress != ":81" ||
 		found.WebhookPort != 0 || !found.WebhookHTTP2 || !found.DisableCertRotation || found.CertDir != "/certs" || found.CertServiceName != "hooks" ||
-		found.Environment.MetricsPort != 1 || found.Environment.HealthPort != 2 {
+		found.Environment.MetricsPort != 1 || found.Environment.HealthPort != 2 || found.Environment.MemberPort != 3 {
 		t.Errorf("%+v", found)
 	}
 }

@@ -68,7 +68,8 @@ func (r *Reconciler) emptyLike(object client.Object) (client.Object, error) {
 	return empty.(client.Object), nil
 }
 
-// applicable returns object as a server-side apply takes it: only what is wanted, with its owner and the hash of it all.
+// applicable returns object as a server-side apply takes it: only what is wanted, with its owner, which
+// must be in the same namespace, and the hash of it all.
 func applicable(owner *v1beta1.MetalLB, object client.Object) (*unstructured.Unstructured, error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 	if err != nil {
@@ -78,7 +79,7 @@ func applicable(owner *v1beta1.MetalLB, object client.Object) (*unstructured.Uns
 	delete(content, "status")
 	unset(content)
 	want := &unstructured.Unstructured{Object: content}
-	if object.GetNamespace() != "" {
+	if object.GetNamespace() == owner.Namespace {
 		want.SetOwnerReferences([]metav1.OwnerReference{ownedBy(owner)})
 	}
 	text, err := json.Marshal(want.Object) // keys are sorted

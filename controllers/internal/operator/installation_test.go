@@ -138,7 +138,7 @@ func (c *cluster) run(t *testing.T, as *rest.Config) {
 		Client: mgr.GetClient(), Events: mgr.GetEventRecorder("metallb-operator"), Now: time.Now, Random: rand.Reader,
 		Environment: manifests.Environment{
 			Namespace: namespace, ControllerImage: "example.com/lb:v1", SpeakerImage: "example.com/lb:v1", FRRImage: "example.com/frr:v1",
-			MetricsPort: 9120, HealthPort: 17472,
+			MetricsPort: 9120, HealthPort: 17472, MemberPort: 7946,
 		},
 	})
 	if err := r.SetUp(mgr); err != nil {

@@ -43,15 +43,13 @@ func (r *Reconciler) prune(ctx context.Context, owner *v1beta1.MetalLB, desired 
 }
 
 // made returns the objects of a kind that carry the operator's label and belong to owner: by owner reference inside its
-// namespace, by label outside.
+// namespace, by label outside of it.
 func (r *Reconciler) made(ctx context.Context, kind schema.GroupVersionKind, owner *v1beta1.MetalLB) ([]client.Object, error) {
 	empty, err := r.client.Scheme().New(kind.GroupVersion().WithKind(kind.Kind + "List"))
 	if err != nil {
 		return nil, fmt.Errorf("list what the operator made: %w", err)
 	}
 	list := empty.(client.ObjectList)
-	// Objects without a namespace are found whatever namespace is asked for; those of the kinds here that have one lie in
-	// the owner's.
 	if err := r.client.List(ctx, list, client.MatchingLabels{manifests.LabelManagedBy: manifests.ManagedBy}); err != nil {
 		return nil, fmt.Errorf("list every %s that the operator made: %w", kind.Kind, err)
 	}
@@ -62,8 +60,11 @@ func (r *Reconciler) made(ctx context.Context, kind schema.GroupVersionKind, own
 	var out []client.Object
 	for _, item := range items {
 		object := item.(client.Object)
-		if object.GetNamespace() == "" && object.GetLabels()[manifests.LabelOwner] == owner.Namespace ||
-			object.GetNamespace() == owner.Namespace && metav1.IsControlledBy(object, owner) {
+		ours := object.GetLabels()[manifests.LabelOwner] == owner.Namespace
+		if object.GetNamespace() == owner.Namespace {
+			ours = metav1.IsControlledBy(object, owner)
+		}
+		if ours {
 			out = append(out, object)
 		}
 	}

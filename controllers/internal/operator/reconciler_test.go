@@ -37,7 +37,7 @@ func (c *cluster) testInstallation(t *testing.T) {
 
 	t.Run("every object in the namespace is owned by the MetalLB object", func(t *testing.T) {
 		for _, o := range objects {
-			if owned := metav1.IsControlledBy(o, metallb); owned != (o.GetNamespace() != "") {
+			if owned := metav1.IsControlledBy(o, metallb); owned != (o.GetNamespace() == namespace) {
 				t.Errorf("%T %s: owned: %t", o, o.GetName(), owned)
 			}
 		}
@@ -162,6 +162,7 @@ func (c *cluster) repairsEdits(t *testing.T) {
 	speaker := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: manifests.Speaker}}
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: manifests.SpeakerClusterRole}}
 	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: manifests.Controller}}
+	leases := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: manifests.NodeLeases, Name: manifests.SpeakerClusterRole}}
 	var image string
 	var rules int
 	c.change(t, speaker, func() {
@@ -172,17 +173,18 @@ func (c *cluster) repairsEdits(t *testing.T) {
 	})
 	c.change(t, role, func() { rules, role.Rules, role.Labels = len(role.Rules), role.Rules[:1], nil })
 	c.change(t, binding, func() { binding.Subjects = nil })
+	c.change(t, leases, func() { leases.Rules = nil })
 	eventually(t, "all edits are undone", func(ctx context.Context) error {
-		for _, o := range []client.Object{speaker, role, binding} {
+		for _, o := range []client.Object{speaker, role, binding, leases} {
 			if err := c.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
 				return err
 			}
 		}
 		pod := speaker.Spec.Template.Spec
 		if pod.Containers[0].Image != image || !pod.HostNetwork || len(speaker.OwnerReferences) != 1 ||
-			len(role.Rules) != rules || role.Labels[manifests.LabelManagedBy] == "" || len(binding.Subjects) != 1 {
-			return fmt.Errorf("image %s, host network %t, owners %v, rules %d, subjects %v", pod.Containers[0].Image, pod.HostNetwork,
-				speaker.OwnerReferences, len(role.Rules), binding.Subjects)
+			len(role.Rules) != rules || role.Labels[manifests.LabelManagedBy] == "" || len(binding.Subjects) != 1 || len(leases.Rules) != 1 {
+			return fmt.Errorf("image %s, host network %t, owners %v, rules %d, subjects %v, rules for Leases %v", pod.Containers[0].Image,
+				pod.HostNetwork, speaker.OwnerReferences, len(role.Rules), binding.Subjects, leases.Rules)
 		}
 		return nil
 	})
@@ -210,14 +212,17 @@ func (c *cluster) prunes(t *testing.T, owner *v1beta1.MetalLB) {
 	users := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "users", Labels: labels}}
 	elsewhere := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "elsewhere",
 		Labels: map[string]string{manifests.LabelManagedBy: manifests.ManagedBy, manifests.LabelOwner: "other"}}}
-	for _, o := range []client.Object{users, elsewhere, stale} {
+	staleLeases := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: manifests.NodeLeases, Name: manifests.ControllerClusterRole, Labels: labels}}
+	usersLeases := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: manifests.NodeLeases, Name: "users", Labels: elsewhere.Labels}}
+	for _, o := range []client.Object{users, elsewhere, usersLeases, stale, staleLeases} {
 		if err := c.Create(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c.awaitGone(t, stale)
+	c.awaitGone(t, staleLeases)
 	c.settle(t)
-	for _, o := range []client.Object{users, elsewhere} {
+	for _, o := range []client.Object{users, elsewhere, usersLeases} {
 		if err := c.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
 			t.Errorf("%T %s was not the operator's to delete: %v", o, o.GetName(), err)
 		}

@@ -39,7 +39,7 @@ func (r *Reconciler) takeDown(ctx context.Context, metallb *v1beta1.MetalLB) (bo
 	workloads := []schema.GroupVersionKind{
 		appsv1.SchemeGroupVersion.WithKind("Deployment"), appsv1.SchemeGroupVersion.WithKind("DaemonSet"),
 	}
-	if err := r.deleteAll(ctx, metallb, workloads); err != nil {
+	if err := r.deleteAll(ctx, metallb, workloads, anywhere); err != nil {
 		return false, err
 	}
 	seen, err := r.observe(ctx)
@@ -51,14 +51,15 @@ func (r *Reconciler) takeDown(ctx context.Context, metallb *v1beta1.MetalLB) (bo
 			return false, nil
 		}
 	}
-	rest := slices.DeleteFunc(manifests.Kinds(), func(kind schema.GroupVersionKind) bool {
-		return kind.Kind != "ClusterRole" && kind.Kind != "ClusterRoleBinding"
-	})
+	rest := manifests.Kinds()
 	slices.Reverse(rest) // bindings before what they bind
-	return true, r.deleteAll(ctx, metallb, rest)
+	return true, r.deleteAll(ctx, metallb, rest, func(o client.Object) bool { return o.GetNamespace() != metallb.Namespace })
 }
 
-func (r *Reconciler) deleteAll(ctx context.Context, metallb *v1beta1.MetalLB, kinds []schema.GroupVersionKind) error {
+func anywhere(client.Object) bool { return true }
+
+// deleteAll deletes the objects of these kinds that the operator made for metallb where choose says so.
+func (r *Reconciler) deleteAll(ctx context.Context, metallb *v1beta1.MetalLB, kinds []schema.GroupVersionKind, choose func(client.Object) bool) error {
 	var errs []error
 	for _, kind := range kinds {
 		objects, err := r.made(ctx, kind, metallb)
@@ -67,7 +68,7 @@ func (r *Reconciler) deleteAll(ctx context.Context, metallb *v1beta1.MetalLB, ki
 			continue
 		}
 		for _, object := range objects {
-			if object.GetDeletionTimestamp().IsZero() {
+			if choose(object) && object.GetDeletionTimestamp().IsZero() {
 				errs = append(errs, r.delete(ctx, kind, object))
 			}
 		}

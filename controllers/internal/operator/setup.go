@@ -35,12 +35,16 @@ const (
 // CacheOptions limit what a manager for the Reconciler keeps in memory, and needs the right to list, to what it looks at:
 // the operator's namespace, and outside of it nodes and what the operator made.
 func CacheOptions(namespace string) cache.Options {
-	made := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{manifests.LabelManagedBy: manifests.ManagedBy})}
+	selector := labels.SelectorFromSet(labels.Set{manifests.LabelManagedBy: manifests.ManagedBy})
+	made := cache.ByObject{Label: selector}
+	roles := cache.ByObject{Namespaces: map[string]cache.Config{namespace: {}, manifests.NodeLeases: {LabelSelector: selector}}}
 	return cache.Options{
 		DefaultNamespaces: map[string]cache.Config{namespace: {}},
 		ByObject: map[client.Object]cache.ByObject{
 			&rbacv1.ClusterRole{}:        made,
 			&rbacv1.ClusterRoleBinding{}: made,
+			&rbacv1.Role{}:               roles,
+			&rbacv1.RoleBinding{}:        roles,
 			&corev1.Node{}:               {Transform: trimNode},
 			&corev1.Pod{}:                {Label: labels.SelectorFromSet(labels.Set{manifests.LabelApp: manifests.App})},
 			// Not the passwords of BGP sessions.
@@ -73,12 +77,13 @@ func (r *Reconciler) SetUp(mgr manager.Manager) error {
 		For(&v1beta1.MetalLB{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&corev1.ServiceAccount{}).
 		Owns(&corev1.Secret{}).
-		Owns(&rbacv1.Role{}).
-		Owns(&rbacv1.RoleBinding{}).
 		Owns(&appsv1.Deployment{}).
 		Owns(&appsv1.DaemonSet{}).
 		Watches(&rbacv1.ClusterRole{}, toInstallation).
 		Watches(&rbacv1.ClusterRoleBinding{}, toInstallation).
+		// Those in other namespaces have no owner.
+		Watches(&rbacv1.Role{}, toInstallation).
+		Watches(&rbacv1.RoleBinding{}, toInstallation).
 		Watches(&corev1.Pod{}, toInstallation, builder.WithPredicates(podPredicate())).
 		Watches(&corev1.Node{}, toInstallation, builder.WithPredicates(nodePredicate())).
 		WithOptions(controller.Options{

@@ -63,10 +63,11 @@ func namespaced(name, component string, env Environment) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: name, Namespace: env.Namespace, Labels: objectLabels(component)}
 }
 
-func clusterScoped(name, component string, env Environment) metav1.ObjectMeta {
+// outside is for objects that are not in the installation's namespace: in another one, or in none.
+func outside(name, namespace, component string, env Environment) metav1.ObjectMeta {
 	labels := objectLabels(component)
 	labels[LabelOwner] = env.Namespace
-	return metav1.ObjectMeta{Name: name, Labels: labels}
+	return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: labels}
 }
 
 func objectLabels(component string) map[string]string {

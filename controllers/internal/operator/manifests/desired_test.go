@@ -26,6 +26,7 @@ func environment() manifests.Environment {
 		FRRImage:         "example.com/frr:v10",
 		MetricsPort:      9120,
 		HealthPort:       17472,
+		MemberPort:       7946,
 		MemberlistSecret: []byte("c2VjcmV0"),
 	}
 }

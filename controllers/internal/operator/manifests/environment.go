@@ -2,6 +2,8 @@
 // environment into typed objects, Validate says what of a spec cannot be used. It reads and writes nothing.
 package manifests
 
+import corev1 "k8s.io/api/core/v1"
+
 // Names of the objects, as in MetalLB's own manifests, so that its users' commands work unchanged.
 const (
 	// Controller is the name of the controller's Deployment, its container, ServiceAccount, Role and RoleBinding.
@@ -22,6 +24,10 @@ const (
 	SpeakerClusterRole    = "metallb-system:speaker"
 )
 
+// NodeLeases is the namespace of the Leases by which kubelets show that their nodes live. Speakers may look at them by a Role there, which has
+// the name of their ClusterRole.
+const NodeLeases = corev1.NamespaceNodeLease
+
 // Labels of everything that Desired returns.
 const (
 	// LabelApp is "metallb" on all objects and pods.
@@ -30,7 +36,7 @@ const (
 	LabelComponent = "component"
 	// LabelManagedBy is ManagedBy; the operator finds by it what it once made.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
-	// LabelOwner is, on objects without a namespace, the namespace of the MetalLB object: those cannot have it as owner.
+	// LabelOwner is, on objects outside of its namespace, the namespace of the MetalLB object: those cannot have it as owner.
 	LabelOwner = "metallb.io/installation"
 
 	// App is the value of LabelApp.
@@ -52,6 +58,8 @@ type Environment struct {
 	MetricsPort int32
 	// HealthPort is the port for /healthz and /readyz; the speaker's is open on 127.0.0.1 of its node only.
 	HealthPort int32
+	// MemberPort is the port, TCP and UDP, on which speakers tell each other who is alive; the same on all nodes.
+	MemberPort int32
 	// MemberlistSecret is the content of the key MemberlistKey: random, made once and kept.
 	MemberlistSecret []byte
 }

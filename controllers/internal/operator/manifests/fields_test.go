@@ -18,7 +18,6 @@ import (
 
 // withoutEffect are the fields of the spec that change no object, and why.
 var withoutEffect = map[string]string{
-	"SpeakerGratuitousARPInterval":   "the speaker has no layer 2 announcements yet that could be repeated",
 	"Image":                          "deprecated in the API: images are set on the operator",
 	"BGPBackend":                     "FRR runs whatever it says; Substituted tells when that differs",
 	"LoadBalancerAlsoUnclassed":      "without a class the Services without one are served anyway; with one it is in testdata",

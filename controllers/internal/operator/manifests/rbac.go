@@ -40,12 +40,12 @@ func access(env Environment) []client.Object {
 		objects = append(objects,
 			&rbacv1.ClusterRole{
 				TypeMeta:   kind(rbacv1.SchemeGroupVersion, "ClusterRole"),
-				ObjectMeta: clusterScoped(of.clusterRole, of.component, env),
+				ObjectMeta: outside(of.clusterRole, "", of.component, env),
 				Rules:      of.cluster,
 			},
 			&rbacv1.ClusterRoleBinding{
 				TypeMeta:   kind(rbacv1.SchemeGroupVersion, "ClusterRoleBinding"),
-				ObjectMeta: clusterScoped(of.clusterRole, of.component, env),
+				ObjectMeta: outside(of.clusterRole, "", of.component, env),
 				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: of.clusterRole},
 				Subjects:   subjects,
 			},
@@ -61,7 +61,25 @@ func access(env Environment) []client.Object {
 				Subjects:   subjects,
 			})
 	}
-	return objects
+	return append(objects, leaseAccess(env)...)
+}
+
+// leaseAccess lets speakers ask for the Leases of nodes whose speakers they have lost sight of: a renewed one shows that the node lives and only
+// the way to it is cut (see docs/decisions/l2-fencing.md). The names are not known beforehand, so the right is limited by the namespace.
+func leaseAccess(env Environment) []client.Object {
+	return []client.Object{
+		&rbacv1.Role{
+			TypeMeta:   kind(rbacv1.SchemeGroupVersion, "Role"),
+			ObjectMeta: outside(SpeakerClusterRole, NodeLeases, Speaker, env),
+			Rules:      []rbacv1.PolicyRule{rule("coordination.k8s.io", []string{"leases"}, []string{"get"})},
+		},
+		&rbacv1.RoleBinding{
+			TypeMeta:   kind(rbacv1.SchemeGroupVersion, "RoleBinding"),
+			ObjectMeta: outside(SpeakerClusterRole, NodeLeases, Speaker, env),
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: SpeakerClusterRole},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: Speaker, Namespace: env.Namespace}},
+		},
+	}
 }
 
 func rule(group string, resources, verbs []string) rbacv1.PolicyRule {

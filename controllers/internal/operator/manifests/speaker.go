@@ -38,7 +38,8 @@ func speakerDaemonSet(spec v1beta1.MetalLBSpec, env Environment) *appsv1.DaemonS
 			Selector:             &metav1.LabelSelector{MatchLabels: podLabels(Speaker)},
 			UpdateStrategy: appsv1.DaemonSetUpdateStrategy{
 				Type: appsv1.RollingUpdateDaemonSetStrategyType,
-				// One node after the other: the routes of the others carry the traffic meanwhile.
+				// One node after the other: the routes of the others carry the traffic meanwhile, and each hands over its layer 2
+				// addresses to nodes that stay. A surge would need the ports of the node twice.
 				RollingUpdate: &appsv1.RollingUpdateDaemonSet{MaxUnavailable: new(intstr.FromInt32(1)), MaxSurge: new(intstr.FromInt32(0))},
 			},
 			Template: speakerPod(spec, env),
@@ -63,6 +64,8 @@ func speakerPod(spec v1beta1.MetalLBSpec, env Environment) corev1.PodTemplateSpe
 		inMemory(scratchVolume, "64Mi"),
 		onDisk(frrCrashVolume),
 		onDisk(reloaderVolume),
+		memberKey(),
+		settings(),
 	)
 	pod.InitContainers = []corev1.Container{installReloader(env), prepareFRR(env)}
 	pod.Containers = []corev1.Container{speakerContainer(spec, config, env), frrContainer(env), reloaderContainer(spec, env)}
@@ -72,7 +75,7 @@ func speakerPod(spec v1beta1.MetalLBSpec, env Environment) corev1.PodTemplateSpe
 func speakerContainer(spec v1beta1.MetalLBSpec, config v1beta1.PodConfig, env Environment) corev1.Container {
 	c := container(Speaker, env.SpeakerImage, 0, SpeakerCapabilities()...)
 	c.Command = []string{"/speaker"}
-	c.Args = programArgs(spec, env)
+	c.Args = append(programArgs(spec, env), layer2Args(spec)...)
 	c.Env = []corev1.EnvVar{
 		envField("METALLB_NODE_NAME", "spec.nodeName"),
 		envField("METALLB_POD_NAME", "metadata.name"),
@@ -88,7 +91,9 @@ func speakerContainer(spec v1beta1.MetalLBSpec, config v1beta1.PodConfig, env En
 	c.VolumeMounts = []corev1.VolumeMount{
 		apiAccessMount(),
 		{Name: reloaderVolume, MountPath: reloaderPath, ReadOnly: true},
+		{Name: settingsVolume, MountPath: settingsPath, ReadOnly: true},
 	}
+	withGossip(&c, env)
 	return c
 }
 
