@@ -93,7 +93,7 @@ func (m *Metrics) observe(r node.Report) {
 		m.inForce = r.Node
 		m.mu.Unlock()
 	}
-	if r.Outcome != node.Applied {
+	if r.Outcome != node.Applied && r.Outcome != node.Pending {
 		m.errors.Inc()
 		stale = true
 	}

@@ -41,6 +41,10 @@ type Options struct {
 	// Cache watches the objects that ByObject selects, API is for those of which there are many.
 	Cache cache.Cache
 	API   mirror.API
+	// Layer2 tells how addresses are answered for, nil when nothing is done on layer 2; Membership which speakers are alive, nil when they do
+	// not gossip.
+	Layer2     Layer2
+	Membership Membership
 	// Metrics counts how passes went.
 	Metrics *Metrics
 	Log     *slog.Logger

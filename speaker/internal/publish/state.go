@@ -49,7 +49,7 @@ func judge(r node.Report) verdict {
 	case node.Failed:
 		v.result, v.reason = v1beta1.ConfigurationUnknown, v1beta1.ReasonUnknownError
 		first = "the configuration could not be applied; FRR keeps running what it runs: " + r.Words
-	case node.Applied:
+	case node.Applied, node.Pending:
 	}
 	if first != "" {
 		lines = slices.Insert(lines, 0, first)
