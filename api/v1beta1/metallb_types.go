@@ -41,6 +41,59 @@ const (
 	BGPBackendFRRK8sExternal BGPBackend = "frr-k8s-external"
 )
 
+// NodeImpairment is something about a node that may keep it from answering for
+// layer 2 addresses while its speaker runs.
+//
+// +kubebuilder:validation:Enum=NotReady;OutOfService;Unschedulable
+type NodeImpairment string
+
+const (
+	// NodeNotReady is a node whose condition Ready is not True.
+	NodeNotReady NodeImpairment = "NotReady"
+	// NodeOutOfService is a node with the taint
+	// node.kubernetes.io/out-of-service.
+	NodeOutOfService NodeImpairment = "OutOfService"
+	// NodeUnschedulable is a node that was cordoned.
+	NodeUnschedulable NodeImpairment = "Unschedulable"
+)
+
+// Fencing is when a speaker that has lost sight of others stops to answer for
+// layer 2 addresses.
+//
+// +kubebuilder:validation:Enum=Proven;Strict;Never
+type Fencing string
+
+const (
+	// FencingProven stops it where the API server shows that the others live
+	// and are more than it can see. The default.
+	FencingProven Fencing = "Proven"
+	// FencingStrict stops it at once unless it sees more than half of all
+	// speakers.
+	FencingStrict Fencing = "Strict"
+	// FencingNever never stops it.
+	FencingNever Fencing = "Never"
+)
+
+// MemberlistConfig adjusts the gossip by which speakers know who of them is
+// alive.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.disabled) || !self.disabled || !has(self.fencing) || self.fencing == 'Never'",message="spec.memberlist.fencing must be Never or unset where spec.memberlist.disabled is true: a speaker that does not gossip cannot lose sight of others"
+type MemberlistConfig struct {
+	// disabled switches the gossip off. Then every node counts as alive, and
+	// the layer 2 addresses of a node that dies are answered for by nobody
+	// until it returns or its Node object is deleted. BGP needs no gossip.
+	// +optional
+	Disabled bool `json:"disabled,omitempty"`
+
+	// fencing is when a speaker that has lost sight of others stops to answer
+	// for layer 2 addresses. Proven: where the API server shows that the
+	// others live and are more than it can see. Strict: at once, unless it
+	// sees more than half of all speakers; of two nodes, the death of one can
+	// be an outage. Never: it goes on. Unset means Proven.
+	// +optional
+	Fencing Fencing `json:"fencing,omitempty"`
+}
+
 // PodConfig adjusts the pods of one program.
 type PodConfig struct {
 	// priorityClassName is the PriorityClass of the pods.
@@ -179,6 +232,21 @@ type MetalLBSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[+]?(0|(([0-9]+([.][0-9]*)?|[.][0-9]+)(ns|us|ms|s|m|h))+)$') && duration(self) >= duration('0s')",message="spec.speakerGratuitousARPInterval must be a duration such as 60s",messageExpression="'spec.speakerGratuitousARPInterval is ' + self + ': it must be a duration such as 60s'"
 	SpeakerGratuitousARPInterval *metav1.Duration `json:"speakerGratuitousARPInterval,omitempty"`
+
+	// layer2ExcludeNodes are conditions in which a node answers only for those
+	// layer 2 addresses that no other node can answer for: NotReady,
+	// OutOfService (the taint node.kubernetes.io/out-of-service) and
+	// Unschedulable (cordoned). Unset means none: a node answers as long as its
+	// speaker runs. BGP is not affected.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=3
+	Layer2ExcludeNodes []NodeImpairment `json:"layer2ExcludeNodes,omitempty"`
+
+	// memberlist adjusts the gossip by which speakers know who of them is
+	// alive. Only layer 2 makes use of it.
+	// +optional
+	Memberlist *MemberlistConfig `json:"memberlist,omitempty"`
 }
 
 // MetalLBStatus is what became of the installation.

@@ -196,6 +196,14 @@ func installationRows() []row {
 		{kind: metallb, name: "repeat for ever", spec: `{speakerGratuitousARPInterval: 1m}`},
 		{kind: metallb, name: "repeat as a word", spec: `{speakerGratuitousARPInterval: hourly}`, want: "spec.speakerGratuitousARPInterval is hourly"},
 		{kind: metallb, name: "negative repeat", spec: `{speakerGratuitousARPInterval: -1s}`, want: "spec.speakerGratuitousARPInterval is -1s"},
+		{kind: metallb, name: "excluded nodes", spec: `{layer2ExcludeNodes: [NotReady, OutOfService, Unschedulable]}`},
+		{kind: metallb, name: "unknown reason to exclude nodes", spec: `{layer2ExcludeNodes: [Cordoned]}`, want: `spec.layer2ExcludeNodes[0]: Unsupported value: "Cordoned": supported values: "NotReady", "OutOfService", "Unschedulable"`},
+		{kind: metallb, name: "reason to exclude nodes twice", spec: `{layer2ExcludeNodes: [NotReady, NotReady]}`, want: `spec.layer2ExcludeNodes[1]: Duplicate value: "NotReady"`},
+		{kind: metallb, name: "no gossip", spec: `{memberlist: {disabled: true}}`},
+		{kind: metallb, name: "no gossip and no fencing", spec: `{memberlist: {disabled: true, fencing: Never}}`},
+		{kind: metallb, name: "gossip with strict fencing", spec: `{memberlist: {disabled: false, fencing: Strict}}`},
+		{kind: metallb, name: "fencing in the flag's letters", spec: `{memberlist: {fencing: strict}}`, want: `spec.memberlist.fencing: Unsupported value: "strict": supported values: "Proven", "Strict", "Never"`},
+		{kind: metallb, name: "fencing without gossip", spec: `{memberlist: {disabled: true, fencing: Strict}}`, want: "spec.memberlist.fencing must be Never or unset where spec.memberlist.disabled is true"},
 	}
 }
 

@@ -1,7 +1,9 @@
 package manifests
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -82,5 +84,35 @@ func layer2Args(spec v1beta1.MetalLBSpec) []string {
 	if interval := spec.SpeakerGratuitousARPInterval; interval != nil && interval.Duration > 0 {
 		args = append(args, "--l2-announce-interval="+interval.Duration.String())
 	}
+	if len(spec.Layer2ExcludeNodes) > 0 {
+		// Sorted, for another order of the same set must not replace pods.
+		var names []string
+		for _, impairment := range spec.Layer2ExcludeNodes {
+			names = append(names, string(impairment))
+		}
+		slices.Sort(names)
+		args = append(args, "--l2-exclude-nodes="+strings.Join(slices.Compact(names), ","))
+	}
+	if fencing := memberlistOf(spec).Fencing; fencing != "" && gossips(spec) {
+		args = append(args, "--ml-fencing="+fencingFlag(fencing))
+	}
 	return args
+}
+
+// fencingFlag is the speaker's word for it. "off" would be no good word in the API: YAML reads it as false.
+func fencingFlag(fencing v1beta1.Fencing) string {
+	if fencing == v1beta1.FencingNever {
+		return "off"
+	}
+	return strings.ToLower(string(fencing))
+}
+
+// gossips says whether speakers are to tell each other who is alive.
+func gossips(spec v1beta1.MetalLBSpec) bool { return !memberlistOf(spec).Disabled }
+
+func memberlistOf(spec v1beta1.MetalLBSpec) v1beta1.MemberlistConfig {
+	if spec.Memberlist == nil {
+		return v1beta1.MemberlistConfig{}
+	}
+	return *spec.Memberlist
 }

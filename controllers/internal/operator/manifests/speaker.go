@@ -64,9 +64,11 @@ func speakerPod(spec v1beta1.MetalLBSpec, env Environment) corev1.PodTemplateSpe
 		inMemory(scratchVolume, "64Mi"),
 		onDisk(frrCrashVolume),
 		onDisk(reloaderVolume),
-		memberKey(),
 		settings(),
 	)
+	if gossips(spec) {
+		pod.Volumes = append(pod.Volumes, memberKey())
+	}
 	pod.InitContainers = []corev1.Container{installReloader(env), prepareFRR(env)}
 	pod.Containers = []corev1.Container{speakerContainer(spec, config, env), frrContainer(env), reloaderContainer(spec, env)}
 	return template
@@ -93,7 +95,9 @@ func speakerContainer(spec v1beta1.MetalLBSpec, config v1beta1.PodConfig, env En
 		{Name: reloaderVolume, MountPath: reloaderPath, ReadOnly: true},
 		{Name: settingsVolume, MountPath: settingsPath, ReadOnly: true},
 	}
-	withGossip(&c, env)
+	if gossips(spec) {
+		withGossip(&c, env)
+	}
 	return c
 }
 

@@ -39,6 +39,20 @@ func Validate(spec v1beta1.MetalLBSpec) field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("speakerGratuitousARPInterval"), interval.Duration.String(),
 			"must not be negative"))
 	}
+	return append(errs, validateLayer2(spec, path)...)
+}
+
+func validateLayer2(spec v1beta1.MetalLBSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, impairment := range spec.Layer2ExcludeNodes {
+		errs = append(errs, validateOneOf(string(impairment), path.Child("layer2ExcludeNodes").Index(i), impairments())...)
+	}
+	fencing, at := memberlistOf(spec).Fencing, path.Child("memberlist", "fencing")
+	errs = append(errs, validateOneOf(string(fencing), at, fencings())...)
+	if !gossips(spec) && fencing != "" && fencing != v1beta1.FencingNever {
+		errs = append(errs, field.Invalid(at, fencing, "must be Never or unset where spec.memberlist.disabled is true: "+
+			"a speaker that does not gossip cannot lose sight of others"))
+	}
 	return errs
 }
 
@@ -69,6 +83,14 @@ func logLevels() []string {
 func backends() []string {
 	return []string{string(v1beta1.BGPBackendNative), string(v1beta1.BGPBackendFRR), string(v1beta1.BGPBackendFRRK8s),
 		string(v1beta1.BGPBackendFRRK8sExternal)}
+}
+
+func impairments() []string {
+	return []string{string(v1beta1.NodeNotReady), string(v1beta1.NodeOutOfService), string(v1beta1.NodeUnschedulable)}
+}
+
+func fencings() []string {
+	return []string{string(v1beta1.FencingProven), string(v1beta1.FencingStrict), string(v1beta1.FencingNever)}
 }
 
 func validateOneOf(found string, path *field.Path, wanted []string) field.ErrorList {

@@ -54,6 +54,12 @@ func TestValidateNamesTheField(t *testing.T) {
 			[]string{"spec.loadBalancerClasses[0]", "example.com/"}},
 		"negative interval": {v1beta1.MetalLBSpec{SpeakerGratuitousARPInterval: &metav1.Duration{Duration: -time.Second}},
 			[]string{"spec.speakerGratuitousARPInterval", "-1s"}},
+		"excluded nodes": {v1beta1.MetalLBSpec{Layer2ExcludeNodes: []v1beta1.NodeImpairment{v1beta1.NodeNotReady, "Tired"}},
+			[]string{"spec.layer2ExcludeNodes[1]", "Tired", "OutOfService"}},
+		"fencing": {v1beta1.MetalLBSpec{Memberlist: &v1beta1.MemberlistConfig{Fencing: "strict"}},
+			[]string{"spec.memberlist.fencing", `"strict"`, "Strict"}},
+		"fencing without gossip": {v1beta1.MetalLBSpec{Memberlist: &v1beta1.MemberlistConfig{Disabled: true, Fencing: v1beta1.FencingProven}},
+			[]string{"spec.memberlist.fencing", "Proven", "spec.memberlist.disabled is true"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			errs := manifests.Validate(row.spec)
