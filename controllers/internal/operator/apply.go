@@ -3,11 +3,13 @@ package operator
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -44,9 +46,17 @@ func (r *Reconciler) applyOne(ctx context.Context, owner *v1beta1.MetalLB, objec
 	}
 	switch err := r.client.Get(ctx, client.ObjectKeyFromObject(object), live); {
 	case apierrors.IsNotFound(err):
+		if _, ok := live.(*corev1.Secret); ok { // fails where somebody was faster
+			return r.client.Create(ctx, want, client.FieldOwner(FieldManager))
+		}
 	case err != nil:
 		return err
 	default:
+		if secret, ok := live.(*corev1.Secret); ok {
+			if err := keepContent(want, secret); err != nil {
+				return err
+			}
+		}
 		have, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
 		if err != nil {
 			return fmt.Errorf("compare: %w", err)
@@ -58,6 +68,26 @@ func (r *Reconciler) applyOne(ctx context.Context, owner *v1beta1.MetalLB, objec
 		}
 	}
 	return r.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), client.FieldOwner(FieldManager), client.ForceOwnership)
+}
+
+// keepContent leaves what a Secret holds as it is: it was random once, and is the users' to change. As the cache may be behind them, what is
+// applied names the version it was made for, and fails with a conflict where that is not the latest.
+func keepContent(want *unstructured.Unstructured, live *corev1.Secret) error {
+	wanted, _, err := unstructured.NestedMap(want.Object, "data")
+	if err != nil {
+		return fmt.Errorf("keep its content: %w", err)
+	}
+	for key := range wanted {
+		value := live.Data[key]
+		if len(value) == 0 {
+			continue
+		}
+		if err := unstructured.SetNestedField(want.Object, base64.StdEncoding.EncodeToString(value), "data", key); err != nil {
+			return fmt.Errorf("keep its content: %w", err)
+		}
+	}
+	want.SetResourceVersion(live.ResourceVersion)
+	return nil
 }
 
 func (r *Reconciler) emptyLike(object client.Object) (client.Object, error) {

@@ -2,6 +2,7 @@ package operator_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -43,6 +45,7 @@ func (c *cluster) testInstallation(t *testing.T) {
 		}
 	})
 	t.Run("the secret of the speakers is random and kept", func(t *testing.T) { c.secretIsKept(t) })
+	t.Run("the secret of the speakers may be changed", func(t *testing.T) { c.secretIsTheUsers(t) })
 	t.Run("at rest nothing is written", func(t *testing.T) { c.restsAtRest(t) })
 	for _, o := range objects {
 		t.Run(fmt.Sprintf("%T %s is back after it was deleted", o, o.GetName()), func(t *testing.T) { c.comesBack(t, o) })
@@ -78,9 +81,46 @@ func (c *cluster) secretIsKept(t *testing.T) {
 	}
 }
 
+// secretIsTheUsers gives the speakers one key after the other, while the operator is still busy with the one before: none of them is taken back.
+func (c *cluster) secretIsTheUsers(t *testing.T) {
+	t.Helper()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: manifests.MemberlistSecret}}
+	for i := range 30 {
+		// As kubectl does: without looking at what there is.
+		patch := fmt.Appendf(nil, `{"data":{%q:%q}}`, manifests.MemberlistKey, base64.StdEncoding.EncodeToString(fmt.Append(nil, "key ", i)))
+		if err := c.Patch(t.Context(), secret, client.RawPatch(types.MergePatchType, patch)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.settle(t)
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil || string(secret.Data[manifests.MemberlistKey]) != "key 29" {
+		t.Errorf("after the last change to \"key 29\" the key is %q: %v", secret.Data[manifests.MemberlistKey], err)
+	}
+	c.change(t, secret, func() { secret.Data = nil })
+	eventually(t, "a key that was deleted is replaced by a random one", func(ctx context.Context) error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(secret), secret); err != nil || len(secret.Data[manifests.MemberlistKey]) < 100 {
+			return fmt.Errorf("the key is %q: %w", secret.Data[manifests.MemberlistKey], err)
+		}
+		return nil
+	})
+}
+
 // restsAtRest lets the operator look again, for a reason that needs no action, and compares.
 func (c *cluster) restsAtRest(t *testing.T) {
 	t.Helper()
+	eventually(t, "the workloads' controllers have taken them up", func(ctx context.Context) error {
+		key, deployment, speaker := client.ObjectKey{Namespace: namespace}, &appsv1.Deployment{}, &appsv1.DaemonSet{}
+		key.Name = manifests.Controller
+		err := c.Get(ctx, key, deployment)
+		key.Name = manifests.Speaker
+		if err = errors.Join(err, c.Get(ctx, key, speaker)); err != nil {
+			return err
+		}
+		if deployment.Status.ObservedGeneration != deployment.Generation || deployment.Status.Replicas != 1 || speaker.Status.ObservedGeneration != speaker.Generation {
+			return fmt.Errorf("of the Deployment: %+v; of the DaemonSet: %+v", deployment.Status, speaker.Status)
+		}
+		return nil
+	})
 	c.settle(t)
 	before, objects := c.writes.all(), c.versions(t.Context(), t)
 	c.touch(t)
