@@ -93,13 +93,13 @@ func TestGivenAddressesToDifferentPeersWhenAServiceIsReportedThenItHasTheUnion(t
 
 func exists(name, service string, owner types.UID, peers ...string) object {
 	return object{name: name, service: svc(service), owner: owner,
-		status: v1beta1.ServiceBGPStatusStatus{Node: "n1", ServiceName: service, ServiceNamespace: "default", Peers: peers}}
+		says: statement{"n1", svc(service), peers}}
 }
 
 func TestGivenObjectsAndWhatIsWantedWhenComparedThenTheStepsLeadThere(t *testing.T) {
 	me := []metav1.OwnerReference{{UID: "me"}}
 	wrongNode := exists("bgp-1", "a", "me", "tor")
-	wrongNode.status.Node = "n2"
+	wrongNode.says.node = "n2"
 	a := map[ipam.ServiceKey][]string{svc("a"): {"tor"}}
 	key := svc("a")
 	rows := map[string]struct {
@@ -108,18 +108,18 @@ func TestGivenObjectsAndWhatIsWantedWhenComparedThenTheStepsLeadThere(t *testing
 		do   []step
 	}{
 		"all as wanted":       {a, []object{exists("bgp-1", "a", "me", "tor")}, nil},
-		"missing":             {a, nil, []step{{create: &key, peers: []string{"tor"}}}},
+		"missing":             {a, nil, []step{{create: &key, names: []string{"tor"}}}},
 		"not wanted":          {nil, []object{exists("bgp-1", "a", "me", "tor")}, []step{{remove: "bgp-1"}}},
 		"twice":               {a, []object{exists("bgp-1", "a", "me", "tor"), exists("bgp-2", "a", "me", "tor")}, []step{{remove: "bgp-2"}}},
-		"other peers":         {a, []object{exists("bgp-1", "a", "me", "spine")}, []step{{report: new(exists("bgp-1", "a", "me", "spine")), peers: []string{"tor"}}}},
-		"another node's":      {a, []object{wrongNode}, []step{{report: &wrongNode, peers: []string{"tor"}}}},
+		"other peers":         {a, []object{exists("bgp-1", "a", "me", "spine")}, []step{{report: new(exists("bgp-1", "a", "me", "spine")), names: []string{"tor"}}}},
+		"another node's":      {a, []object{wrongNode}, []step{{report: &wrongNode, names: []string{"tor"}}}},
 		"of an earlier pod":   {a, []object{exists("bgp-1", "a", "earlier", "tor")}, []step{{adopt: "bgp-1"}}},
-		"untrue things first": {a, []object{exists("bgp-9", "b", "me", "tor")}, []step{{remove: "bgp-9"}, {create: &key, peers: []string{"tor"}}}},
+		"untrue things first": {a, []object{exists("bgp-9", "b", "me", "tor")}, []step{{remove: "bgp-9"}, {create: &key, names: []string{"tor"}}}},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			got := steps(row.want, row.have, "n1", me)
-			if diff := cmp.Diff(row.do, got, cmp.AllowUnexported(step{}, object{})); diff != "" {
+			if diff := cmp.Diff(row.do, got, cmp.AllowUnexported(step{}, object{}, statement{})); diff != "" {
 				t.Errorf("steps (-want +got):\n%s", diff)
 			}
 		})
@@ -128,13 +128,13 @@ func TestGivenObjectsAndWhatIsWantedWhenComparedThenTheStepsLeadThere(t *testing
 
 func TestGivenAnOlderEventThanTheAnswerToAWriteWhenItArrivesThenItIsDisregarded(t *testing.T) {
 	i := newInventory()
-	state := func(version, peer string) *v1beta1.ServiceBGPStatus {
-		return &v1beta1.ServiceBGPStatus{ObjectMeta: metav1.ObjectMeta{Name: "bgp-1", ResourceVersion: version}, Status: v1beta1.ServiceBGPStatusStatus{Peers: []string{peer}}}
+	state := func(version, peer string) object {
+		return object{name: "bgp-1", resourceVersion: version, says: statement{names: []string{peer}}}
 	}
 	i.store(state("9", "old"))
 	i.store(state("10", "new"))
 	i.store(state("9", "old"))
-	if got := i.all(); len(got) != 1 || got[0].status.Peers[0] != "new" {
+	if got := i.all(); len(got) != 1 || got[0].says.names[0] != "new" {
 		t.Errorf("inventory %+v, want the newer state", got)
 	}
 	i.remove("bgp-1")
@@ -146,7 +146,7 @@ func TestGivenAnOlderEventThanTheAnswerToAWriteWhenItArrivesThenItIsDisregarded(
 func TestGivenAListOfWhatExistsWhenItIsTakenInThenTheRestIsForgottenButForWhatWasWrittenSince(t *testing.T) {
 	i := newInventory()
 	for name, version := range map[string]string{"bgp-listed": "5", "bgp-gone": "6", "bgp-written-since": "11"} {
-		i.store(&v1beta1.ServiceBGPStatus{ObjectMeta: metav1.ObjectMeta{Name: name, ResourceVersion: version}})
+		i.store(object{name: name, resourceVersion: version})
 	}
 	i.retain(map[types.NamespacedName]bool{{Namespace: "ns", Name: "bgp-listed"}: true}, "10")
 	if got := i.all(); len(got) != 2 || got[0].name != "bgp-listed" || got[1].name != "bgp-written-since" {

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -18,7 +17,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -57,25 +55,6 @@ func ByObject(nodeName, namespace string) map[client.Object]cache.ByObject {
 	}
 }
 
-// statuses are the objects that a node's Publisher writes for each Service.
-func statuses(nodeName, namespace string) mirror.Kind {
-	return mirror.Kind{
-		Object: &v1beta1.ServiceBGPStatus{}, Resource: "servicebgpstatuses", Namespace: namespace,
-		Labels: labels.Set{v1beta1.LabelNode: LabelValue(nodeName)}.String(), Slim: slim,
-	}
-}
-
-// slim keeps of a ServiceBGPStatus what an inventory takes in: there is one for every Service.
-func slim(in any) (any, error) {
-	o, ok := in.(*v1beta1.ServiceBGPStatus)
-	if !ok {
-		return in, nil
-	}
-	o.ObjectMeta = metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion,
-		Labels: o.Labels, OwnerReferences: o.OwnerReferences}
-	return o, nil
-}
-
 // LabelValue returns the label value that stands for a node: its name, or a hash where the name is too long for a label.
 func LabelValue(nodeName string) string {
 	if len(validation.IsValidLabelValue(nodeName)) == 0 {
@@ -88,27 +67,24 @@ func LabelValue(nodeName string) string {
 // Publisher is a node.Publisher. Its Start does the writing.
 type Publisher struct {
 	Options
-	objects *inventory
-	owner   *owner
-	// services are what ServiceBGPStatus objects are to tell of.
-	services *mailbox[announce.Node]
+	owner *owner
+	// bgp keeps the ServiceBGPStatus objects.
+	bgp *register
 	// verdict is what ConfigurationState is to say, lines what to log.
 	verdict *mailbox[verdict]
 	reports *mailbox[node.Report]
-	mirror  *mirror.Mirror
 	synced  []func() bool
 }
 
 // New returns a Publisher. The cache is not started yet.
 func New(ctx context.Context, o Options) (*Publisher, error) {
 	p := &Publisher{
-		Options: o, objects: newInventory(), owner: &owner{pod: types.NamespacedName{Namespace: o.Namespace, Name: o.Pod}},
-		services: newMailbox[announce.Node](),
-		verdict:  newMailbox[verdict](), reports: newMailbox[node.Report](),
+		Options: o, owner: &owner{pod: types.NamespacedName{Namespace: o.Namespace, Name: o.Pod}},
+		verdict: newMailbox[verdict](), reports: newMailbox[node.Report](),
 	}
 	var err error
-	if p.mirror, err = mirror.New(o.API, statuses(o.Node, o.Namespace), keeper{p}); err != nil {
-		return nil, fmt.Errorf("watch ServiceBGPStatus: %w", err)
+	if p.bgp, err = newRegister(o, p.owner, bgpStatus, peersOf); err != nil {
+		return nil, err
 	}
 	informer, err := o.Cache.GetInformer(ctx, &v1beta1.ConfigurationState{}, cache.BlockUntilSynced(false))
 	if err != nil {
@@ -121,31 +97,8 @@ func New(ctx context.Context, o Options) (*Publisher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch ConfigurationState: %w", err)
 	}
-	p.synced = []func() bool{p.mirror.HasSynced, registration.HasSynced}
+	p.synced = []func() bool{p.bgp.mirror.HasSynced, registration.HasSynced}
 	return p, nil
-}
-
-// keeper keeps the inventory, and wakes who writes.
-type keeper struct{ *Publisher }
-
-// Put implements mirror.Keeper.
-func (k keeper) Put(obj client.Object) {
-	if o, ok := obj.(*v1beta1.ServiceBGPStatus); ok {
-		k.objects.store(o)
-		k.services.wake()
-	}
-}
-
-// Drop implements mirror.Keeper.
-func (k keeper) Drop(key types.NamespacedName) {
-	k.objects.remove(key.Name)
-	k.services.wake()
-}
-
-// Retain implements mirror.Keeper.
-func (k keeper) Retain(exist map[types.NamespacedName]bool, resourceVersion string) {
-	k.objects.retain(exist, resourceVersion)
-	k.services.wake()
 }
 
 // Publish implements node.Publisher.
@@ -157,10 +110,10 @@ func (p *Publisher) Publish(r node.Report) {
 // Start writes until ctx ends. What was written stays: whoever starts next on this node takes it over.
 func (p *Publisher) Start(ctx context.Context) error {
 	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.Go(func() error { p.mirror.Start(ctx); return nil })
+	tasks.Go(func() error { p.bgp.mirror.Start(ctx); return nil })
 	tasks.Go(func() error { p.digest(ctx); return nil })
 	tasks.Go(func() error { p.retry(ctx, p.verdict.news, 0, p.writeState); return nil })
-	tasks.Go(func() error { p.retry(ctx, p.services.news, calm, p.writeServices); return nil })
+	tasks.Go(func() error { p.retry(ctx, p.bgp.decided.news, calm, p.bgp.write); return nil })
 	return tasks.Wait()
 }
 
@@ -191,7 +144,7 @@ func (p *Publisher) digest(ctx context.Context) {
 			l.log(ctx, p.Log)
 		}
 		inForce = r.Node
-		p.services.put(r.Node)
+		p.bgp.decided.put(r.Node)
 	}
 }
 
@@ -264,34 +217,6 @@ func (p *Publisher) waitForSync(ctx context.Context) bool {
 		}
 	}
 	return true
-}
-
-// writeServices writes the ServiceBGPStatus objects that do not say what is wanted.
-func (p *Publisher) writeServices(ctx context.Context) error {
-	node, ok := p.services.get()
-	if !ok {
-		return nil
-	}
-	owner, err := p.owner.references(ctx, p.Client)
-	if err != nil {
-		return err
-	}
-	want := peersOf(node)
-	for _, s := range steps(want, p.objects.all(), p.Node, owner) {
-		if err := p.take(ctx, s, owner); err != nil {
-			return err
-		}
-		latest, _ := p.services.get()
-		if slices.Equal(latest.Verdicts, node.Verdicts) {
-			continue
-		}
-		if !maps.EqualFunc(peersOf(latest), want, slices.Equal) {
-			p.services.wake() // some of the rest may not be wanted any more
-			return nil
-		}
-		node = latest
-	}
-	return nil
 }
 
 // owner is the speaker's pod, the owner of status objects: they go when it is gone for good.
