@@ -90,8 +90,8 @@ const (
 	ReasonNoMatchingNode = "NoMatchingNode"
 	// ReasonNotAccepted (False): the object is not in force, see Accepted.
 	ReasonNotAccepted = "NotAccepted"
-	// ReasonUnsupported (False): nothing in this version carries out objects of
-	// the kind.
+	// ReasonUnsupported (False): nothing carries out objects of the kind. Not
+	// written any more; versions without layer 2 wrote it on L2Advertisements.
 	ReasonUnsupported = "Unsupported"
 	// ReasonApplyFailed (False): a node could not apply the configuration; the
 	// message carries the words of the program that refused it.

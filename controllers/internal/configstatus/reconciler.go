@@ -82,11 +82,9 @@ func (r *reconciler) write(ctx context.Context, t *target, problems []intent.Pro
 	if t.refs {
 		verdicts = append(verdicts, resolved(problems))
 	}
-	if t.unsupported {
-		verdicts = append(verdicts, unsupported(t.ref.Kind))
-	}
-	want, changed := condition.Apply(t.have, t.object.GetGeneration(), r.Now(), verdicts...)
-	if !changed {
+	current := slices.DeleteFunc(slices.Clone(t.have), obsolete)
+	want, changed := condition.Apply(current, t.object.GetGeneration(), r.Now(), verdicts...)
+	if !changed && len(current) == len(t.have) {
 		return nil
 	}
 	status := map[string]any{"conditions": want}

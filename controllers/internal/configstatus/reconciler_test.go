@@ -3,6 +3,8 @@ package configstatus
 import (
 	"context"
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -347,20 +349,46 @@ func TestGivenVeryManyProblemsWhenSummarisedThenTheSummaryStaysShort(t *testing.
 	}
 }
 
-func TestGivenAnL2AdvertisementWhenReportedThenItSaysThatNothingCarriesItOut(t *testing.T) {
-	h := newHarness(t, &v1beta1.L2Advertisement{ObjectMeta: metav1.ObjectMeta{Name: "lan", Namespace: namespace, UID: "l2"}})
+func TestGivenAnL2AdvertisementThatAnEarlierVersionCalledUnsupportedWhenReportedThenThatGoesAndTheRestStays(t *testing.T) {
+	ad := &v1beta1.L2Advertisement{ObjectMeta: metav1.ObjectMeta{Name: "lan", Namespace: namespace, UID: "l2"}, Spec: v1beta1.L2AdvertisementSpec{IPAddressPools: []string{"nowhere"}}}
+	stranger := metav1.Condition{Type: "Approved", Status: metav1.ConditionTrue, Reason: "Somebody", LastTransitionTime: metav1.Now()}
+	ad.Status.Conditions = []metav1.Condition{
+		{Type: v1beta1.ConditionProgrammed, Status: metav1.ConditionFalse, Reason: v1beta1.ReasonUnsupported, LastTransitionTime: metav1.Now()},
+		stranger,
+	}
+	h := newHarness(t, ad)
 	h.pass(t)
-	var ad v1beta1.L2Advertisement
-	if err := h.client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "lan"}, &ad); err != nil {
+	if err := h.client.Get(t.Context(), client.ObjectKeyFromObject(ad), ad); err != nil {
 		t.Fatal(err)
 	}
-	c := meta.FindStatusCondition(ad.Status.Conditions, v1beta1.ConditionProgrammed)
-	if c == nil || c.Status != metav1.ConditionFalse || c.Reason != v1beta1.ReasonUnsupported || !strings.Contains(c.Message, "ARP") {
-		t.Errorf("condition Programmed is %+v: wanted False with reason Unsupported", c)
+	if c := meta.FindStatusCondition(ad.Status.Conditions, v1beta1.ConditionProgrammed); c != nil {
+		t.Errorf("condition Programmed is still there: %+v", c)
 	}
+	expect(t, ad.Status.Conditions, "Approved", metav1.ConditionTrue, "Somebody", "")
+	expect(t, ad.Status.Conditions, v1beta1.ConditionAccepted, metav1.ConditionTrue, v1beta1.ReasonAccepted, "")
+	expect(t, ad.Status.Conditions, v1beta1.ConditionResolvedRefs, metav1.ConditionFalse, v1beta1.ReasonPoolNotFound, "nowhere")
 	writes := h.writes
 	h.pass(t)
 	if h.writes != writes {
 		t.Errorf("a second pass made %d writes: wanted none", h.writes-writes)
+	}
+}
+
+func TestGivenOnlyAnObsoleteConditionToTakeBackWhenReportedThenItIsTakenBack(t *testing.T) {
+	h := newHarness(t, &v1beta1.L2Advertisement{ObjectMeta: metav1.ObjectMeta{Name: "lan", Namespace: namespace, UID: "l2"}})
+	h.pass(t)
+	ad, key := &v1beta1.L2Advertisement{}, client.ObjectKey{Namespace: namespace, Name: "lan"}
+	if err := h.client.Get(t.Context(), key, ad); err != nil {
+		t.Fatal(err)
+	}
+	before := slices.Clone(ad.Status.Conditions)
+	ad.Status.Conditions = append(ad.Status.Conditions, metav1.Condition{Type: v1beta1.ConditionProgrammed, Status: metav1.ConditionFalse,
+		Reason: v1beta1.ReasonUnsupported, LastTransitionTime: metav1.Now()})
+	if err := h.client.Status().Update(t.Context(), ad); err != nil {
+		t.Fatal(err)
+	}
+	h.pass(t)
+	if err := h.client.Get(t.Context(), key, ad); err != nil || !reflect.DeepEqual(ad.Status.Conditions, before) {
+		t.Errorf("conditions are %+v (%v), wanted %+v as before", ad.Status.Conditions, err, before)
 	}
 }

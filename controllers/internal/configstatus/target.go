@@ -17,8 +17,6 @@ type target struct {
 	have   []metav1.Condition
 	// refs tells that the kind refers to others, and so has the condition ResolvedRefs.
 	refs bool
-	// unsupported tells that this version carries out no object of the kind, which its author must not have to find out by waiting.
-	unsupported bool
 	// rest are the fields of the status that the API server wants beside conditions, as they are.
 	rest map[string]any
 }
@@ -52,7 +50,7 @@ func targets(o kubeview.Objects) []target {
 		add(intent.KindBGPAdvertisement, &o.BGPAdvertisements[i], o.BGPAdvertisements[i].Status.Conditions, true)
 	}
 	for i := range o.L2Advertisements {
-		add(intent.KindL2Advertisement, &o.L2Advertisements[i], o.L2Advertisements[i].Status.Conditions, true).unsupported = true
+		add(intent.KindL2Advertisement, &o.L2Advertisements[i], o.L2Advertisements[i].Status.Conditions, true)
 	}
 	for i := range o.BFDProfiles {
 		add(intent.KindBFDProfile, &o.BFDProfiles[i], o.BFDProfiles[i].Status.Conditions, false)

@@ -43,10 +43,11 @@ func resolved(problems []intent.Problem) metav1.Condition {
 	return c
 }
 
-// unsupported is the condition Programmed of an object of a kind that nothing carries out.
-func unsupported(kind string) metav1.Condition {
-	return metav1.Condition{Type: v1beta1.ConditionProgrammed, Status: condition.Is(false), Reason: v1beta1.ReasonUnsupported,
-		Message: "this version carries out no " + kind + ": nothing answers ARP or NDP for its addresses; announce them with a BGPAdvertisement"}
+// obsolete tells a condition that a version before this one wrote, and that nobody would take back: that nothing answers for the addresses of an
+// L2Advertisement. Whether all nodes do what an object says is not the controller's to know; the speakers report it (ServiceL2Status,
+// ServiceBGPStatus, ConfigurationState).
+func obsolete(c metav1.Condition) bool {
+	return c.Type == v1beta1.ConditionProgrammed && c.Reason == v1beta1.ReasonUnsupported
 }
 
 // missingReason is the reason for ResolvedRefs being False.
