@@ -37,6 +37,9 @@ type NodeInfo struct {
 	NetworkUnavailable bool
 	// Excluded tells whether the label node.kubernetes.io/exclude-from-external-load-balancers is present, whatever its value (rule N4).
 	Excluded bool
+	// Impaired says why the user wants no address answered for there on layer 2 as long as another candidate is in better state, in words that
+	// follow "node n1 ", such as "is not Ready"; "" is the ordinary.
+	Impaired string
 	// Links are the names of the node's links that can carry layer 2, as its speaker gossips them; nil when unknown: then any is assumed to
 	// be there. An empty list that is not nil means none.
 	Links []string

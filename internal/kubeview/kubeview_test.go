@@ -129,6 +129,57 @@ func TestGivenNodeConditionsWhenReadThenOnlyNetworkAndTheLabelMatter(t *testing.
 	}
 }
 
+func TestGivenAListOfImpairmentsWhenParsedThenEachIsOnceInItAndTheErrorNamesWhatIsNone(t *testing.T) {
+	for list, want := range map[string][]kubeview.Impairment{
+		"": nil, " ": nil, "NotReady": {kubeview.NotReady},
+		"OutOfService, NotReady,OutOfService": {kubeview.OutOfService, kubeview.NotReady},
+		"NotReady,OutOfService,Unschedulable": kubeview.Impairments(),
+	} {
+		if got, err := kubeview.ParseImpairments(list); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q gives %v, %v, want %v", list, got, err, want)
+		}
+	}
+	for list, found := range map[string]string{"NotReady,": `""`, "notready": `"notready"`, "NotReady,Cordoned": `"Cordoned"`} {
+		_, err := kubeview.ParseImpairments(list)
+		if want := found + ` in the list "` + list + `" is no state of a node: wanted NotReady, OutOfService or Unschedulable`; err == nil || err.Error() != want {
+			t.Errorf("%q gives the error %v, want %s", list, err, want)
+		}
+	}
+}
+
+func TestGivenANodeWhenItIsInBadStateThenItIsImpairedByWhatTheUserNamedAndTheWordsSayHow(t *testing.T) {
+	node := func(ready corev1.ConditionStatus, unschedulable bool, taints ...string) *corev1.Node {
+		n := &corev1.Node{Spec: corev1.NodeSpec{Unschedulable: unschedulable}}
+		if n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue}}; ready != "" {
+			n.Status.Conditions = append(n.Status.Conditions, corev1.NodeCondition{Type: corev1.NodeReady, Status: ready})
+		}
+		for _, key := range taints {
+			n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: key, Effect: corev1.TaintEffectNoExecute})
+		}
+		return n
+	}
+	const shutDown = "node.kubernetes.io/out-of-service"
+	all := kubeview.Impairments()
+	for _, row := range []struct {
+		node *corev1.Node
+		by   []kubeview.Impairment
+		want string
+	}{
+		{node(corev1.ConditionFalse, true, shutDown), nil, ""},
+		{node(corev1.ConditionTrue, false, "node.kubernetes.io/unschedulable", "other"), all, ""},
+		{node(corev1.ConditionFalse, true, shutDown), []kubeview.Impairment{kubeview.NotReady}, "is not Ready"},
+		{node(corev1.ConditionUnknown, false), all, "is not Ready"},
+		{node("", false), all, "is not Ready"},
+		{node(corev1.ConditionTrue, false, shutDown), all, "has the taint " + shutDown},
+		{node(corev1.ConditionTrue, true), all, "is unschedulable"},
+		{node(corev1.ConditionFalse, true, shutDown), []kubeview.Impairment{kubeview.Unschedulable, kubeview.NotReady}, "is not Ready and is unschedulable"},
+	} {
+		if got := kubeview.Impaired(row.node, row.by); got != row.want {
+			t.Errorf("%+v, %+v is by %v impaired: %q, want %q", row.node.Spec, row.node.Status.Conditions, row.by, got, row.want)
+		}
+	}
+}
+
 // endpoint is one endpoint; ready and serving are nil where the condition is not given.
 func endpoint(address, node string, ready, serving *bool, pod string) discoveryv1.Endpoint {
 	e := discoveryv1.Endpoint{Addresses: []string{address}, Conditions: discoveryv1.EndpointConditions{Ready: ready, Serving: serving}}

@@ -10,7 +10,8 @@ import (
 	"github.com/seed-551707bd/metallb-operator/internal/intent"
 )
 
-// NodeInfo returns what announcing needs to know of a node (rules N3 and N4). Readiness, taints and unschedulable do not matter (rule N5).
+// NodeInfo returns what announcing needs to know of a node (rules N3 and N4). Readiness, taints and unschedulable do not matter (rule N5),
+// unless the user wants that: see Impaired.
 func NodeInfo(n *corev1.Node) announce.NodeInfo {
 	_, excluded := n.Labels[v1beta1.NodeLabelExcludeBalancers]
 	info := announce.NodeInfo{Name: n.Name, Labels: n.Labels, Excluded: excluded}

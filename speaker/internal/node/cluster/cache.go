@@ -101,6 +101,8 @@ func slimEndpointSlice(in any) (any, error) {
 	return out, nil
 }
 
+// slimNode keeps what kubeview.NodeInfo and kubeview.Impaired look at. The latter is little, and kept whether or not it is asked for: a cache
+// that did not have it would make every node look impaired.
 func slimNode(in any) (any, error) {
 	n, ok := in.(*corev1.Node)
 	if !ok {
@@ -109,8 +111,16 @@ func slimNode(in any) (any, error) {
 	out := &corev1.Node{ObjectMeta: slimMeta(&n.ObjectMeta)}
 	out.Labels = n.Labels
 	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeNetworkUnavailable {
-			out.Status.Conditions = []corev1.NodeCondition{{Type: c.Type, Status: c.Status}}
+		if c.Type == corev1.NodeNetworkUnavailable || c.Type == corev1.NodeReady {
+			out.Status.Conditions = append(out.Status.Conditions, corev1.NodeCondition{
+				Type: corev1.NodeConditionType(intern(string(c.Type))), Status: corev1.ConditionStatus(intern(string(c.Status))),
+			})
+		}
+	}
+	out.Spec.Unschedulable = n.Spec.Unschedulable
+	for _, t := range n.Spec.Taints {
+		if t.Key == corev1.TaintNodeOutOfService {
+			out.Spec.Taints = append(out.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeOutOfService})
 		}
 	}
 	return out, nil

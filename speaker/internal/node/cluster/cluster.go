@@ -25,6 +25,8 @@ type Options struct {
 	Namespace string
 	// Classes say which Services count.
 	Classes kubeview.Classes
+	// Layer2Exclude are the states of nodes in which they are the last to answer for addresses on layer 2: announce.NodeInfo.Impaired.
+	Layer2Exclude []kubeview.Impairment
 	// Trigger is pulled whenever a Gather may give something new.
 	Trigger node.Trigger
 }
@@ -160,7 +162,7 @@ func (c *Cluster) gather(ctx context.Context, todo pending) error {
 		view.ConfigVersion++
 		view.Raw = kubeview.Raw(objects)
 		if todo.nodes {
-			view.Nodes = nodes(objects.Nodes)
+			view.Nodes = c.nodes(objects.Nodes)
 		}
 	}
 	if matters := c.services.refresh(c.objects, todo.services); news || matters {

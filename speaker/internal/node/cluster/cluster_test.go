@@ -75,11 +75,18 @@ func TestGivenFullObjectsWhenSlimmedThenTheValuesMadeOfThemStayTheSame(t *testin
 		t.Errorf("kept too much: %+v, %+v", svc, slices[0])
 	}
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Labels: map[string]string{v1beta1.NodeLabelExcludeBalancers: ""}, Annotations: map[string]string{"a": "b"}},
+		Spec: corev1.NodeSpec{Unschedulable: true, Taints: []corev1.Taint{{Key: "other"}, {Key: corev1.TaintNodeOutOfService, Value: "v", Effect: corev1.TaintEffectNoExecute}}},
 		Status: corev1.NodeStatus{Images: []corev1.ContainerImage{{}}, Conditions: []corev1.NodeCondition{
 			{Type: corev1.NodeReady, Status: corev1.ConditionFalse}, {Type: corev1.NodeNetworkUnavailable, Status: corev1.ConditionTrue}}}}
 	lean := slim(t, slimNode, n.DeepCopy())
 	if got, want := kubeview.NodeInfo(lean), kubeview.NodeInfo(n); !reflect.DeepEqual(got, want) {
 		t.Errorf("node %+v, want %+v", got, want)
+	}
+	for _, by := range kubeview.Impairments() {
+		one := []kubeview.Impairment{by}
+		if got, want := kubeview.Impaired(lean, one), kubeview.Impaired(n, one); got != want || got == "" {
+			t.Errorf("node is impaired by %s: %q, want %q", by, got, want)
+		}
 	}
 	secret := slim(t, slimSecret, &corev1.Secret{Type: corev1.SecretTypeBasicAuth, Data: map[string][]byte{"password": []byte("p"), "tls.key": []byte("k")}})
 	if len(secret.Data) != 1 || string(secret.Data["password"]) != "p" || secret.Type != corev1.SecretTypeBasicAuth {
@@ -131,5 +138,55 @@ func TestGivenEventsWhenTheyComeThenOnlyWhatMattersIsLookedAtAgain(t *testing.T)
 				t.Errorf("pending %+v, pulled %t, %d updates, want %+v, %t", c.pending, len(c.Trigger) == 1, c.Updates(), row.want, row.pulled)
 			}
 		})
+	}
+}
+
+func TestGivenStatesOfNodesThatAreAskedForWhenAnEventComesThenOnlyAChangeOfTheirsIsLookedAt(t *testing.T) {
+	aNode := func(change func(*corev1.Node)) *corev1.Node {
+		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", ResourceVersion: "1"},
+			Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}}}
+		change(n)
+		return n
+	}
+	same := func(*corev1.Node) {}
+	events := map[string]struct {
+		before, after func(*corev1.Node)
+		// by is what makes the event matter.
+		by kubeview.Impairment
+	}{
+		"a heartbeat": {same, func(n *corev1.Node) {
+			n.ResourceVersion, n.Status.Conditions[0].LastHeartbeatTime, n.Status.Conditions[0].Reason = "2", metav1.Now(), "KubeletReady"
+			n.Status.Conditions = append(n.Status.Conditions, corev1.NodeCondition{Type: corev1.NodeDiskPressure, Status: corev1.ConditionTrue})
+			n.Status.Images = []corev1.ContainerImage{{}}
+		}, ""},
+		"no more news": {same, func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionUnknown }, kubeview.NotReady},
+		"unknown, then not ready": {func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionUnknown },
+			func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionFalse }, ""},
+		"cordoned":      {same, func(n *corev1.Node) { n.Spec.Unschedulable = true }, kubeview.Unschedulable},
+		"shut down":     {same, func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeOutOfService}} }, kubeview.OutOfService},
+		"another taint": {same, func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeUnreachable}} }, ""},
+	}
+	for name, e := range events {
+		for _, asked := range append(kubeview.Impairments(), "") {
+			o := Options{Trigger: node.NewTrigger()}
+			if asked != "" {
+				o.Layer2Exclude = []kubeview.Impairment{asked}
+			}
+			c := newCluster(o)
+			c.pending = pending{}
+			before, after := slim(t, slimNode, aNode(e.before)), slim(t, slimNode, aNode(e.after))
+			c.handler(&corev1.Node{}).OnUpdate(before, after)
+			want := e.by != "" && e.by == asked
+			if c.pending.nodes != want || (len(c.Trigger) == 1) != want {
+				t.Errorf("%s, asked for %q: looked at %t, pulled %t, want %t", name, asked, c.pending.nodes, len(c.Trigger) == 1, want)
+			}
+			wantWords := ""
+			if want {
+				wantWords = kubeview.Impaired(aNode(e.after), o.Layer2Exclude)
+			}
+			if got := c.nodes([]corev1.Node{*after})[0].Impaired; want && (got == "" || got != wantWords) || asked == "" && got != "" {
+				t.Errorf("%s, asked for %q: impaired is %q, want %q", name, asked, got, wantWords)
+			}
+		}
 	}
 }

@@ -19,7 +19,7 @@ func (c *Cluster) handler(kind client.Object) toolscache.ResourceEventHandler {
 	var note func(old, now client.Object) func(*pending)
 	switch kind.(type) {
 	case *corev1.Node:
-		note = noteNode
+		note = c.noteNode
 	case *corev1.Secret:
 		note = noteSecret
 	default:
@@ -36,11 +36,11 @@ func (c *Cluster) handler(kind client.Object) toolscache.ResourceEventHandler {
 	})
 }
 
-// noteNode ignores the heartbeats.
-func noteNode(old, now client.Object) func(*pending) {
+// noteNode ignores the heartbeats, and changes of readiness, taints and unschedulable that nobody asked for.
+func (c *Cluster) noteNode(old, now client.Object) func(*pending) {
 	before, was := old.(*corev1.Node)
 	after, is := now.(*corev1.Node)
-	if was && is && reflect.DeepEqual(kubeview.NodeInfo(before), kubeview.NodeInfo(after)) {
+	if was && is && reflect.DeepEqual(c.nodeInfo(before), c.nodeInfo(after)) {
 		return nil
 	}
 	return func(p *pending) { p.nodes = true }
@@ -96,10 +96,16 @@ func (h handler) OnDelete(obj any) {
 	}
 }
 
-func nodes(list []corev1.Node) []announce.NodeInfo {
+func (c *Cluster) nodeInfo(n *corev1.Node) announce.NodeInfo {
+	info := kubeview.NodeInfo(n)
+	info.Impaired = kubeview.Impaired(n, c.Layer2Exclude)
+	return info
+}
+
+func (c *Cluster) nodes(list []corev1.Node) []announce.NodeInfo {
 	infos := make([]announce.NodeInfo, len(list))
 	for i := range list {
-		infos[i] = kubeview.NodeInfo(&list[i])
+		infos[i] = c.nodeInfo(&list[i])
 	}
 	slices.SortFunc(infos, func(a, b announce.NodeInfo) int { return strings.Compare(a.Name, b.Name) })
 	return infos
