@@ -23,7 +23,8 @@ import (
 // Cached returns how the objects that this package reads are to be cached: whole clusters' worth of Services and namespaces, of each only
 // what decisions need.
 func Cached() map[client.Object]cache.ByObject {
-	everywhere := map[string]cache.Config{cache.AllNamespaces: {}}
+	// An empty map means all namespaces. One that names all of them would have the kind looked up with the API's mapping in every read.
+	everywhere := map[string]cache.Config{}
 	return map[client.Object]cache.ByObject{
 		&corev1.Service{}: {Namespaces: everywhere, Transform: new(trimmer).service},
 		namespaceKind():   {Transform: trimMetadata},

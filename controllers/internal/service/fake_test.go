@@ -122,49 +122,49 @@ func (a *fakeAPI) Apply(context.Context, runtime.ApplyConfiguration, ...client.S
 	return errors.ErrUnsupported
 }
 
-// Patch applies a patch, or fails before or after it has done so, as the test draws.
+// Patch writes the status of a reservation.
 func (a *fakeAPI) Patch(_ context.Context, obj client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
-	if r, ok := obj.(*v1beta1.IPReservation); ok {
-		return a.writeReservation(r, patch)
+	r, ok := obj.(*v1beta1.IPReservation)
+	if !ok {
+		return fmt.Errorf("patching %T", obj)
 	}
-	key := client.ObjectKeyFromObject(obj)
+	return a.writeReservation(r, patch)
+}
+
+// patchService is a patcher. It applies a patch, or fails before or after it has done so, as the test draws.
+func (a *fakeAPI) patchService(_ context.Context, key types.NamespacedName, patch []byte) (string, error) {
 	outcome := rapid.SampledFrom([]string{"", "", "", "", lost, answerLost}).Draw(a.T, "outcome of the write of "+key.Name)
 	if outcome == lost {
-		return errUnavailable
+		return "", errUnavailable
 	}
 	svc, ok := a.services[key]
 	if !ok {
-		return apierrors.NewNotFound(schema.GroupResource{Resource: "services"}, key.Name)
-	}
-	body, err := patch.Data(obj)
-	if err != nil {
-		return err
+		return "", apierrors.NewNotFound(schema.GroupResource{Resource: "services"}, key.Name)
 	}
 	before, err := json.Marshal(svc)
 	if err != nil {
-		return err
+		return "", err
 	}
-	text, err := strategicpatch.StrategicMergePatch(before, body, corev1.Service{})
+	text, err := strategicpatch.StrategicMergePatch(before, patch, corev1.Service{})
 	if err != nil {
-		return err
+		return "", err
 	}
 	after := &corev1.Service{}
 	if err := json.Unmarshal(text, after); err != nil {
-		return err
+		return "", err
 	}
 	if after.UID != svc.UID {
-		return apierrors.NewConflict(schema.GroupResource{Resource: "services"}, key.Name, errors.New("UID differs"))
+		return "", apierrors.NewConflict(schema.GroupResource{Resource: "services"}, key.Name, errors.New("UID differs"))
 	}
 	if after.Spec.Type != corev1.ServiceTypeLoadBalancer && len(after.Status.LoadBalancer.Ingress) > 0 {
-		return apierrors.NewBadRequest("status.loadBalancer.ingress may only be used when spec.type is LoadBalancer")
+		return "", apierrors.NewBadRequest("status.loadBalancer.ingress may only be used when spec.type is LoadBalancer")
 	}
 	a.judge(svc, after)
 	a.put(after)
 	if outcome != "" {
-		return errUnavailable
+		return "", errUnavailable
 	}
-	obj.SetResourceVersion(after.ResourceVersion)
-	return nil
+	return after.ResourceVersion, nil
 }
 
 // The ways in which a write may fail.

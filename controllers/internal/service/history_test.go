@@ -68,7 +68,7 @@ func newStory(t *rapid.T) *story {
 // start begins a new life of the controller.
 func (s *story) start() {
 	s.r = newReconciler(Options{Namespace: "config", Log: slog.New(slog.DiscardHandler), Now: s.now}, edges{
-		cached: reader{s.fakeAPI, false}, live: reader{s.fakeAPI, true}, status: s.fakeAPI, recorder: &events.FakeRecorder{},
+		cached: reader{s.fakeAPI, false}, live: reader{s.fakeAPI, true}, patch: s.patchService, status: s.fakeAPI, recorder: &events.FakeRecorder{},
 		prober: func(answer func(context.Context, probe.Answer)) asker {
 			s.answer = answer
 			return s.fakeAPI

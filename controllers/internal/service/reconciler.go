@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -76,8 +77,10 @@ type Reconciler struct {
 // edges are what the Reconciler works through.
 type edges struct {
 	cached, live client.Reader
-	status       client.SubResourceWriter
-	recorder     events.EventRecorder
+	// patch changes Services, status the status of anything else.
+	patch    patcher
+	status   client.SubResourceWriter
+	recorder events.EventRecorder
 	// prober returns what finds out whether addresses are in use and calls answer with what it found.
 	prober func(answer func(context.Context, probe.Answer)) asker
 }
@@ -98,7 +101,7 @@ func newReconciler(o Options, e edges) *Reconciler {
 		reservations: map[string]*kept{},
 		ledger:       ipam.NewLedger(nil),
 	}
-	r.writer = newWriter(e.status, r.inbox)
+	r.writer = newWriter(e.patch, r.inbox)
 	r.alarm = newAlarm(r.inbox)
 	r.events = newEventSender(e.recorder, r.writer.idle)
 	r.conflicts = newConflicts(r.inbox, e.prober)
@@ -108,10 +111,15 @@ func newReconciler(o Options, e edges) *Reconciler {
 
 // SetupWithManager makes mgr allocate addresses as long as it leads.
 func SetupWithManager(mgr manager.Manager, o Options) (*Reconciler, error) {
+	clients, err := metadata.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("setting up the client that writes Services: %w", err)
+	}
 	var prober *probe.Prober
 	r := newReconciler(o, edges{
 		cached:   mgr.GetCache(),
 		live:     mgr.GetAPIReader(),
+		patch:    patchThrough(clients),
 		status:   mgr.GetClient().SubResource("status"),
 		recorder: mgr.GetEventRecorder("metallb-controller"),
 		prober: func(answer func(context.Context, probe.Answer)) asker {

@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/util/workqueue"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 const (
@@ -37,13 +37,29 @@ type result struct {
 	err     error
 }
 
+// patcher has the API server change a Service by a strategic merge patch for its status, and returns the resource version that this led to.
+type patcher func(ctx context.Context, key types.NamespacedName, patch []byte) (version string, err error)
+
+// patchThrough returns a patcher that uses a client for metadata: of the answer only that is asked for, and of that only the resource
+// version used. The client of the manager would look the kind up in the API's mapping each time.
+func patchThrough(c metadata.Interface) patcher {
+	services := c.Resource(corev1.SchemeGroupVersion.WithResource("services"))
+	return func(ctx context.Context, key types.NamespacedName, patch []byte) (string, error) {
+		answer, err := services.Namespace(key.Namespace).Patch(ctx, key.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+		if err != nil {
+			return "", err
+		}
+		return answer.ResourceVersion, nil
+	}
+}
+
 // writer makes writes beside the worker, at most one at a time for each Service; of several wanted for one Service meanwhile only the
 // last is made.
 type writer struct {
-	client client.SubResourceWriter
-	done   inbox
-	queue  workqueue.TypedDelayingInterface[types.NamespacedName]
-	minor  *rate.Limiter
+	patch patcher
+	done  inbox
+	queue workqueue.TypedDelayingInterface[types.NamespacedName]
+	minor *rate.Limiter
 
 	mu      sync.Mutex
 	jobs    map[types.NamespacedName]write
@@ -51,9 +67,9 @@ type writer struct {
 	busy    int
 }
 
-func newWriter(status client.SubResourceWriter, done inbox) *writer {
+func newWriter(patch patcher, done inbox) *writer {
 	return &writer{
-		client:  status,
+		patch:   patch,
 		done:    done,
 		queue:   workqueue.NewTypedDelayingQueue[types.NamespacedName](),
 		minor:   rate.NewLimiter(minorRate, 1),
@@ -146,15 +162,10 @@ func (w *writer) next(ctx context.Context) bool {
 	return true
 }
 
-// make carries out one write; one that has begun is not broken off, so that its outcome is known. Of the answer only the metadata is asked
-// for, and of that only the resource version used.
+// make carries out one write; one that has begun is not broken off, so that its outcome is known.
 func (w *writer) make(ctx context.Context, key types.NamespacedName, job write) result {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	svc := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
-	svc.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
-	if err := w.client.Patch(ctx, svc, client.RawPatch(types.StrategicMergePatchType, job.patch)); err != nil {
-		return result{err: err}
-	}
-	return result{version: svc.ResourceVersion}
+	version, err := w.patch(ctx, key, job.patch)
+	return result{version: version, err: err}
 }
