@@ -70,6 +70,8 @@ func TestGivenALabOfTwoNodesWhenItIsUsedAndBrokenThenItBehavesLikeACluster(t *te
 	t.Run("a cut cable is cut and a mended one is whole", func(t *testing.T) { loseCable(t, l) })
 	t.Run("a GoBGP peer says what a router announces and withdraws", func(t *testing.T) { spy(t, l) })
 	t.Run("another router takes part", func(t *testing.T) { secondRouter(t, l) })
+	t.Run("a host on the segment is answered, and the switch hears by whom", func(t *testing.T) { askOnTheSegment(t, l) })
+	t.Run("nodes are split and healed", func(t *testing.T) { split(t, l) })
 	t.Run("a second lab neither sees the first nor harms it", func(t *testing.T) { secondLab(t, l) })
 	t.Run("a lab that is up is not replaced", func(t *testing.T) {
 		if _, err := lab.Up(t.Context(), lab.Options{Prefix: mainPrefix}); err == nil || !strings.Contains(err.Error(), "is up already") {

@@ -102,6 +102,21 @@ func (l *Lab) AddRouter(ctx context.Context, r Router) error {
 		})
 }
 
+// Host is a machine to add to the nodes' segment that runs nothing by itself: a client with no router between it and the nodes, or a stranger.
+type Host struct {
+	Name string // like a lab's prefix
+	Host int    // last number of its addresses on the nodes' segment, 4 to 9 or 101 to 254
+}
+
+// AddHost starts a machine with the programs of a client (curl, arping, ndisc6, tcpdump) on the nodes' segment. Its default route is the router.
+func (l *Lab) AddHost(ctx context.Context, h Host) error {
+	if err := checkHost(h.Host); err != nil {
+		return fmt.Errorf("host %s: %w", h.Name, err)
+	}
+	return l.addMachine(ctx, machine{Name: h.Name, Kind: kindHost, Segment: segmentAddresses(h.Host)},
+		func(s *state, m machine) (machine, error) { return l.start(ctx, s, m) })
+}
+
 // SegmentAddresses are those of a machine on the nodes' segment whose addresses end in host.
 func SegmentAddresses(host int) Addresses { return segmentAddresses(host) }
 

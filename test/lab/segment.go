@@ -180,6 +180,9 @@ func addRoutes(s *state, m machine) error {
 			pods, node := podPrefixes(i), NodeAddresses(i)
 			routes = append(routes, route{pods[0], node.IPv4}, route{pods[1], node.IPv6})
 		}
+	case kindHost:
+		router := RouterAddresses()
+		routes = append(routes, route{any4, router.IPv4}, route{any6, router.IPv6})
 	case kindRouter, kindGoBGP: // they learn their routes
 	}
 	for _, r := range routes {

@@ -20,6 +20,7 @@ const (
 	kindNode         kind = "node"
 	kindRouter       kind = "router"
 	kindClient       kind = "client"
+	kindHost         kind = "host"
 	kindGoBGP        kind = "gobgp"
 )
 
@@ -64,7 +65,7 @@ type state struct {
 
 // sorted lists the machines by kind and number, as a person would name them.
 func (s *state) sorted() []machine {
-	order := []kind{kindControlPlane, kindNode, kindRouter, kindClient, kindGoBGP}
+	order := []kind{kindControlPlane, kindNode, kindRouter, kindClient, kindHost, kindGoBGP}
 	all := make([]machine, 0, len(s.Machines))
 	for _, m := range s.Machines {
 		all = append(all, m)

@@ -16,7 +16,7 @@ import (
 // Status is what a person wants to know of one machine.
 type Status struct {
 	Name      string
-	Kind      string // control-plane, node, router, client, gobgp
+	Kind      string // control-plane, node, router, client, host, gobgp
 	On        bool
 	Connected bool // its cable is whole
 	Segment   Addresses

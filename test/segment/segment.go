@@ -137,6 +137,9 @@ func New(tb testing.TB) *Segment {
 	return s
 }
 
+// Switch is the namespace of the switch; its ports there are "port" and a number each.
+func (s *Segment) Switch() string { return s.host.Namespace }
+
 // Host makes a host that is connected to the switch by its link eth0, which is up and has the addresses and a usable link-local one.
 func (s *Segment) Host(addresses ...string) *Host {
 	s.host.Helper()

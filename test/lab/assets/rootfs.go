@@ -19,7 +19,7 @@ const Release = "bookworm"
 // nodePackages are what a node runs (containerd, runc, the CNI plugins) and what a person looks at it with. Routers'
 // hosts and clients use the same root file system.
 const nodePackages = "containerd containernetworking-plugins runc iptables nftables conntrack ethtool iproute2 procps kmod " +
-	"socat mount util-linux tcpdump curl jq iputils-ping ca-certificates"
+	"socat mount util-linux tcpdump curl jq iputils-ping iputils-arping ndisc6 ca-certificates"
 
 //go:embed chroot.sh
 var chrootScript string
