@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -103,6 +104,78 @@ func TestGivenASpeakerOfMetalLBWhenItHasTheSameSecretThenItIsAMemberWithUnknownL
 	}
 	if err := own.Leave(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// awaitWord waits until this member sees that of a name with these links and that much withheld.
+func (l *local) awaitWord(name string, links []string, withheld int) {
+	l.Helper()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for {
+		alive := l.Snapshot().Alive
+		i := slices.IndexFunc(alive, func(m members.Member) bool { return m.Name == name })
+		if i >= 0 && slices.Equal(alive[i].Links, links) && (alive[i].Links == nil) == (links == nil) && alive[i].Withheld == withheld {
+			return
+		}
+		select {
+		case <-l.Changed():
+		case <-limit.C:
+			l.Fatalf("%s sees %+v, want %s with the links %q and %d %% withheld", l.name, alive, name, links, withheld)
+		}
+	}
+}
+
+func TestGivenAMemberWhenItSpeaksOfItsNodeInManyWaysAtOnceThenInTheEndAllHaveHeardTheLastOfEach(t *testing.T) {
+	first := startLocal(t, 1, 2, members.Options{Links: []string{"eth0"}, Withheld: 100})
+	second := startLocal(t, 2, 2, members.Options{})
+	second.awaitWord("ma", []string{"eth0"}, 100)
+	first.awaitWord("mb", nil, 0)
+	const steps = 5
+	for round := range 5 {
+		last := []string{fmt.Sprintf("eth%d", round)}
+		var speakers sync.WaitGroup
+		speakers.Go(func() {
+			for step := range steps {
+				first.SetWithheld(99 - round - step)
+			}
+		})
+		speakers.Go(func() {
+			for step := range steps - 1 {
+				first.SetLinks([]string{fmt.Sprintf("vlan%d", step)})
+			}
+			first.SetLinks(last)
+		})
+		speakers.Wait()
+		for _, m := range []*local{first, second} {
+			m.awaitWord("ma", last, 99-round-(steps-1))
+		}
+	}
+	first.SetWithheld(0)
+	first.SetLinks(nil)
+	for _, m := range []*local{first, second} {
+		m.awaitWord("ma", nil, 0)
+	}
+}
+
+func TestGivenAMemberThatSaysTheSameAgainWhenToldThenNobodyHearsOfIt(t *testing.T) {
+	first := startLocal(t, 1, 2, members.Options{Links: []string{"eth0", "eth1"}})
+	second := startLocal(t, 2, 2, members.Options{Withheld: 100})
+	first.awaitWord("mb", nil, 100)
+	second.awaitWord("ma", []string{"eth0", "eth1"}, 0)
+	before := second.Snapshot()
+	first.SetLinks([]string{"eth1", "eth0", "eth1"})
+	first.SetWithheld(-5)
+	second.SetWithheld(200)
+	second.SetWithheld(99) // what was said before it has been heard when this is
+	first.awaitWord("mb", nil, 99)
+	second.awaitWord("mb", nil, 99)
+	after := second.Snapshot()
+	if before.Equal(after) {
+		t.Errorf("%+v equals %+v", before, after)
+	}
+	if after.Alive[1].Withheld = 100; !before.Equal(after) {
+		t.Errorf("the others changed: before %+v, after %+v", before, after)
 	}
 }
 

@@ -4,6 +4,7 @@
 package members
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,9 @@ type Options struct {
 	TuningPath string
 	// Links are the names of the node's usable links, nil when unknown; SetLinks changes them.
 	Links []string
+	// Withheld is what the first word of this member to the others says of that, see Member.Withheld; SetWithheld changes it. A node that comes
+	// back starts with 100 and so gets nothing before it asks for it.
+	Withheld int
 	// Fencing says when to stop claiming, see Snapshot.Quorate. Witness may be nil, and then nothing is ever proven.
 	Fencing Fencing
 	Witness Witness
@@ -98,9 +102,13 @@ type Members struct {
 	tasks       sync.WaitGroup
 	leave       sync.Once
 
+	// telling is held while the others are told about this node, so that what is said last is what is true last.
+	telling sync.Mutex
+
 	mu sync.Mutex
-	// links are this node's.
-	links []string
+	// about is this node; heard is the metadata of all that gossip, this node among them, as memberlist has it.
+	about about
+	heard map[string]string
 	// peers are those that should be there, nil until the first SetPeers; gone are members that have been lost.
 	peers, gone map[string]netip.Addr
 	// acks are the times when answered probes were sent.
@@ -136,7 +144,7 @@ func Start(ctx context.Context, o Options) (*Members, error) {
 	}
 	m := &Members{
 		options: o, log: o.Log, changed: make(chan struct{}, 1), dirty: make(chan struct{}, 1), join: make(chan struct{}, 1),
-		reports: make(chan nodeReport), links: slices.Clone(o.Links), acks: map[string]time.Time{},
+		reports: make(chan nodeReport), about: about{slices.Clone(o.Links), o.Withheld}, heard: map[string]string{}, acks: map[string]time.Time{},
 	}
 	if key == nil {
 		o.Log.WarnContext(ctx, "the members gossip without encryption", "op", "startup")
@@ -197,18 +205,43 @@ func (m *Members) SetPeers(peers []Peer) {
 
 // SetLinks tells the others which links of this node can carry layer 2; nil means that any may.
 func (m *Members) SetLinks(links []string) {
+	links = slices.Clone(links)
+	m.tell(func(a *about) { a.links = links })
+}
+
+// SetWithheld tells the others how much of its balanced placement this node leaves to them as yet, in percent (Member.Withheld): 100 is all
+// of it, 0 nothing. Less than 0 is 0, and more than 100 is 100.
+func (m *Members) SetWithheld(percentage int) {
+	m.tell(func(a *about) { a.withheld = percentage })
+}
+
+// tell changes what this member says of its node, and has the others told if that makes a difference to them. It does not wait for them.
+func (m *Members) tell(change func(*about)) {
 	m.mu.Lock()
-	same := string(encodeMeta(links)) == string(encodeMeta(m.links))
-	m.links = slices.Clone(links)
+	before := m.about.encode()
+	change(&m.about)
+	same := bytes.Equal(before, m.about.encode())
 	m.mu.Unlock()
 	if same {
 		return
 	}
-	// It returns once the others are being told; if that takes longer, they are told none the less.
-	if err := m.list.UpdateNode(leaveWithin); err != nil {
-		m.log.Debug("telling the members about the links takes its time", "op", "memberDiscovery", "error", err)
+	m.telling.Lock()
+	defer m.telling.Unlock()
+	// memberlist asks NodeMeta, and queues the answer before it waits, which is of no use here. It loses the answer when it refutes a rumour about
+	// this node at that very moment.
+	for try := 0; try < 3 && !m.told(); try++ {
+		if err := m.list.UpdateNode(time.Millisecond); err != nil {
+			m.log.Debug("the members are being told about this node", "op", "memberDiscovery", "error", err)
+		}
 	}
 	poke(m.dirty)
+}
+
+// told says whether memberlist has what this member says of its node.
+func (m *Members) told() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.heard[m.options.Name] == string(m.about.encode())
 }
 
 // Leave tells the others that this member is leaving, so that they take over at once, and closes the port. What this member claims it must have
@@ -261,7 +294,7 @@ type delegate Members
 func (d *delegate) NodeMeta(int) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return encodeMeta(d.links)
+	return d.about.encode()
 }
 
 // NotifyMsg implements memberlist.Delegate; there are no messages.
@@ -277,13 +310,25 @@ func (*delegate) LocalState(bool) []byte { return nil }
 func (*delegate) MergeRemoteState([]byte, bool) {}
 
 // NotifyJoin implements memberlist.EventDelegate.
-func (d *delegate) NotifyJoin(n *memberlist.Node) { d.note(n, "NodeJoin") }
+func (d *delegate) NotifyJoin(n *memberlist.Node) { d.hear(n); d.note(n, "NodeJoin") }
 
 // NotifyLeave implements memberlist.EventDelegate.
-func (d *delegate) NotifyLeave(n *memberlist.Node) { d.note(n, "NodeLeave") }
+func (d *delegate) NotifyLeave(n *memberlist.Node) {
+	d.mu.Lock()
+	delete(d.heard, n.Name)
+	d.mu.Unlock()
+	d.note(n, "NodeLeave")
+}
 
 // NotifyUpdate implements memberlist.EventDelegate.
-func (d *delegate) NotifyUpdate(n *memberlist.Node) { d.note(n, "NodeUpdate") }
+func (d *delegate) NotifyUpdate(n *memberlist.Node) { d.hear(n); d.note(n, "NodeUpdate") }
+
+// hear keeps the metadata of a node: later, without memberlist's locks, it must not be read from n.
+func (d *delegate) hear(n *memberlist.Node) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.heard[n.Name] = string(n.Meta)
+}
 
 func (d *delegate) note(n *memberlist.Node, event string) {
 	if n.Name != d.options.Name {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,30 +14,70 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestGivenLinksWhenGossipedThenTheOthersReadTheSameOrUnknown(t *testing.T) {
+func TestGivenWhatAMemberSaysWhenGossipedThenTheOthersReadTheSameOrUnknown(t *testing.T) {
 	var many []string
 	for i := range 60 {
 		many = append(many, fmt.Sprintf("vlan-uplink%02d", i))
 	}
 	for _, row := range []struct {
-		name  string
-		links []string
-		want  []string
+		name       string
+		said, want about
+		wire       string
 	}{
-		{"none usable", []string{}, []string{}},
-		{"unknown", nil, nil},
-		{"unsorted, with odd names", []string{"eth1", "bond0.10", "eth0,x=1", "eth1"}, []string{"bond0.10", "eth0,x=1", "eth1"}},
-		{"more than fit", many, nil},
+		{"nothing", about{}, about{}, "1"},
+		{"none usable", about{links: []string{}}, about{links: []string{}}, "1="},
+		{"unsorted, with odd names", about{links: []string{"eth1", "bond0.10", "eth0,x=1+2", "eth1"}}, about{links: []string{"bond0.10", "eth0,x=1+2", "eth1"}}, "1=bond0.10/eth0,x=1+2/eth1"},
+		{"more than fit", about{many, 50}, about{nil, 50}, "1+50"},
+		{"a part withheld", about{[]string{"eth0"}, 75}, about{[]string{"eth0"}, 75}, "1+75=eth0"},
+		{"all withheld, none usable", about{[]string{}, 100}, about{[]string{}, 100}, "1+100="},
+		{"more than all withheld", about{nil, 101}, about{nil, 100}, "1+100"},
+		{"less than nothing withheld", about{nil, -1}, about{}, "1"},
 	} {
-		meta := encodeMeta(row.links)
-		got, own := decodeMeta(meta)
-		if len(meta) > 512 || !own || !slices.Equal(got, row.want) || (got == nil) != (row.want == nil) {
-			t.Errorf("%s: %q in %d bytes gives %q, own %t, want %q", row.name, meta, len(meta), got, own, row.want)
+		meta := row.said.encode()
+		got, own := decode(meta)
+		if string(meta) != row.wire || len(meta) > 512 || !own || !reflect.DeepEqual(got, row.want) {
+			t.Errorf("%s: %q in %d bytes gives %+v, own %t, want %q and %+v", row.name, meta, len(meta), got, own, row.wire, row.want)
+		}
+		if !reflect.DeepEqual(row.said.heard(), row.want) {
+			t.Errorf("%s: the member takes itself for %+v, and the others for %+v", row.name, row.said.heard(), row.want)
 		}
 	}
-	if links, own := decodeMeta(nil); links != nil || own {
-		t.Errorf("the metadata of a MetalLB speaker gives %q, own %t, want unknown links of another program", links, own)
+}
+
+func TestGivenMetadataOfOtherVersionsWhenReadThenWhatIsUnderstoodCounts(t *testing.T) {
+	for meta, row := range map[string]struct {
+		want about
+		own  bool
+	}{
+		"":                {about{}, false}, // MetalLB
+		"2=eth0":          {about{}, false},
+		"1=eth0/eth1":     {about{links: []string{"eth0", "eth1"}}, true}, // before there was anything withheld
+		"1+7.5=eth0":      {about{links: []string{"eth0"}}, true},
+		"1+175":           {about{}, true},
+		"1+-5":            {about{}, true},
+		"1*news=eth0":     {about{links: []string{"eth0"}}, true},
+		"1+50=/eth1/eth0": {about{[]string{"eth0", "eth1"}, 50}, true},
+	} {
+		if got, own := decode([]byte(meta)); own != row.own || !reflect.DeepEqual(got, row.want) {
+			t.Errorf("%q gives %+v, own %t, want %+v, %t", meta, got, own, row.want, row.own)
+		}
 	}
+}
+
+// FuzzMetadata: whatever comes from the network is read as something that a member could have said.
+func FuzzMetadata(f *testing.F) {
+	for _, seed := range []string{"", "1", "1=", "1=eth0/eth1", "1+75=eth0", "1+100", "1+=//", "1++1=", "1+05=a/a", "2=x"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, meta []byte) {
+		a, own := decode(meta)
+		if !own && !reflect.DeepEqual(a, about{}) || a.withheld < 0 || a.withheld > 100 || !slices.IsSorted(a.links) || slices.Contains(a.links, "") {
+			t.Fatalf("%q gives %+v, own %t", meta, a, own)
+		}
+		if again, _ := decode(a.encode()); len(a.encode()) > 512 || len(meta) <= 512 && !reflect.DeepEqual(again, a) {
+			t.Fatalf("%q gives %+v, and that gives %+v", meta, a, again)
+		}
+	})
 }
 
 func TestGivenASecretWhenReadThenTheKeyIsTheOneMetalLBUses(t *testing.T) {

@@ -113,7 +113,10 @@ func (w *watch) look(ctx context.Context, now time.Time) {
 
 // see takes in a node that gossips.
 func (w *watch) see(ctx context.Context, seen *memberlist.Node, now time.Time) {
-	links, own := decodeMeta(seen.Meta)
+	w.mu.Lock()
+	meta, heard := w.heard[seen.Name]
+	w.mu.Unlock()
+	says, own := decode([]byte(meta))
 	ip, _ := netip.AddrFromSlice(seen.Addr)
 	addr := netip.AddrPortFrom(ip.Unmap(), seen.Port)
 	n := w.nodes[seen.Name]
@@ -125,7 +128,9 @@ func (w *watch) see(ctx context.Context, seen *memberlist.Node, now time.Time) {
 		n = &node{Member: Member{Name: seen.Name, Addr: addr.Addr()}, stop: func() {}}
 		w.nodes[seen.Name] = n
 	}
-	n.Links = links
+	if heard { // or it has left just now
+		n.Links, n.Withheld = says.links, says.withheld
+	}
 	if !n.gossip {
 		n.gossip, n.gossipAt = true, now
 	}
@@ -244,9 +249,10 @@ func (w *watch) ask(ctx context.Context) {
 // snapshot is what the others of this program see.
 func (w *watch) snapshot() Snapshot {
 	w.mu.Lock()
-	self := Member{Name: w.options.Name, Addr: w.options.BindAddr, Links: sortedLinks(w.links)}
-	met := w.met
+	heard, met := w.about.heard(), w.met
 	w.mu.Unlock()
+	// All members must see the same, so this one is what the others make of its words.
+	self := Member{Name: w.options.Name, Addr: w.options.BindAddr, Links: heard.links, Withheld: heard.withheld}
 	s := Snapshot{Alive: []Member{self}}
 	names := []string{self.Name}
 	for _, n := range w.nodes {
@@ -266,10 +272,4 @@ func (w *watch) snapshot() Snapshot {
 	}
 	s.Quorate, s.Reason = quorate(w.options.Fencing, names, lost)
 	return s
-}
-
-func sortedLinks(links []string) []string {
-	links = slices.Clone(links)
-	slices.Sort(links)
-	return links
 }
