@@ -180,7 +180,7 @@ func speakerState(seen observed, now time.Time) component {
 		return c
 	}
 	c.total = int(d.Status.DesiredNumberScheduled)
-	c.addPods(seen, now, "node", func(pod *corev1.Pod) string { return cmp.Or(pod.Spec.NodeName, "of pod "+pod.Name) })
+	c.addPods(seen, now, "node", func(pod *corev1.Pod) string { return cmp.Or(pod.Spec.NodeName, meantFor(pod), "of pod "+pod.Name) })
 	// A node that is lost gets a taint with which the DaemonSet wants no pod there any more, though it leaves the one there is.
 	c.total += min(c.away, int(d.Status.NumberMisscheduled))
 	updated := int(d.Status.UpdatedNumberScheduled)

@@ -68,6 +68,24 @@ func notReady(seen observed, node string, state corev1.ContainerState) observed 
 	return seen
 }
 
+// unplaced is a speaker for a node that has no room for it, because of its ports.
+func unplaced(node string) corev1.Pod {
+	p := pod(manifests.Speaker, "")
+	p.Name = "speaker-x"
+	p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{
+			{Key: "metadata.name", Operator: corev1.NodeSelectorOpIn, Values: []string{node}},
+		}}},
+	}}}
+	p.Spec.Containers = []corev1.Container{
+		{Ports: []corev1.ContainerPort{{HostPort: 9120, Protocol: corev1.ProtocolTCP}, {HostPort: 7946, Protocol: corev1.ProtocolUDP}}},
+		{Ports: []corev1.ContainerPort{{ContainerPort: 80, Protocol: corev1.ProtocolTCP}}},
+	}
+	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable,
+		Message: "0/3 nodes are available: 1 node(s) didn't have free ports for the requested pod ports."}}
+	return p
+}
+
 func waitingFor(reason string) corev1.ContainerState {
 	return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}
 }
@@ -104,6 +122,11 @@ func TestJudge(t *testing.T) {
 		"an image cannot be had": {
 			seen: notReady(running(), "n2", waitingFor("ImagePullBackOff")), want: "Degraded",
 			words: []string{"node n2: container frr: image example.com/frr:v1 cannot be had"},
+		},
+		"a port of a node is taken": {
+			seen: with(running(), func(o *observed) { o.pods[3] = unplaced("n3") }), want: "Degraded",
+			words: []string{"speaker: 2 of 3 pods ready: node n3: cannot be placed: 0/3 nodes are available: 1 node(s) didn't have free ports for the requested " +
+				"pod ports. Another pod there has one of 9120/TCP, 7946/UDP"},
 		},
 		"two speakers keep ending": {
 			before: available, seen: notReady(notReady(running(), "n2", waitingFor("CrashLoopBackOff")), "n1", waitingFor("CrashLoopBackOff")),

@@ -2,9 +2,11 @@ package operator
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // patience is how long a pod may take to start, or be not ready, before that counts as a fault.
@@ -46,13 +48,43 @@ func diagnose(pod *corev1.Pod, unreachable map[string]bool, now time.Time) diagn
 		case c.Type == corev1.PodReady && c.LastTransitionTime.After(since):
 			since = c.LastTransitionTime.Time
 		case c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable:
-			return diagnosis{state: podFailing, why: "cannot be placed: " + c.Message}
+			return diagnosis{state: podFailing, why: "cannot be placed: " + c.Message + portsOf(pod, c.Message)}
 		}
 	}
 	if why := stuck(pod); why != "" {
 		return diagnosis{state: podFailing, why: why}
 	}
 	return impatient(diagnosis{state: podStarting, why: waiting(pod), until: since.Add(patience)}, now)
+}
+
+// portsOf names the ports of its node that a pod wants, where the scheduler's message is that one of them is taken; which one it does not say.
+func portsOf(pod *corev1.Pod, message string) string {
+	if !strings.Contains(message, "free ports") {
+		return ""
+	}
+	var ports []string
+	for _, c := range pod.Spec.Containers {
+		for _, p := range c.Ports {
+			if p.HostPort != 0 {
+				ports = append(ports, fmt.Sprintf("%d/%s", p.HostPort, p.Protocol))
+			}
+		}
+	}
+	return " Another pod there has one of " + strings.Join(ports, ", ")
+}
+
+// meantFor is the node that a DaemonSet made the pod for, also before it is placed there, "" for other pods.
+func meantFor(pod *corev1.Pod) string {
+	if a := pod.Spec.Affinity; a != nil && a.NodeAffinity != nil && a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution != nil {
+		for _, term := range a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
+			for _, f := range term.MatchFields {
+				if f.Key == metav1.ObjectNameField && f.Operator == corev1.NodeSelectorOpIn && len(f.Values) == 1 {
+					return f.Values[0]
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // impatient makes a start that has taken too long a fault. The message does not hold the time it took, which would make it
