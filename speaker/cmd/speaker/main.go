@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strconv"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -67,7 +68,7 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	}
 	log.InfoContext(ctx, "starting", "op", "startup", "node", o.Node, "namespace", o.Namespace, "class", o.Classes.String())
 	if len(o.WithoutEffect) > 0 {
-		log.InfoContext(ctx, "these flags and variables have no effect (yet)", "op", "startup", "flags", o.WithoutEffect)
+		log.InfoContext(ctx, "these flags and variables have no effect", "op", "startup", "flags", o.WithoutEffect)
 	}
 	mgr, err := newManager(config, o, log)
 	if err != nil {
@@ -76,7 +77,7 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run the speaker: %w", err)
 	}
-	log.InfoContext(ctx, "stopped; what was announced still is", "op", "shutdown")
+	log.InfoContext(ctx, "stopped; what was announced by BGP still is, and other nodes answer on layer 2", "op", "shutdown")
 	return nil
 }
 
@@ -84,7 +85,7 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 // its own, since those of a manager can only be made while the API answers.
 func newManager(config *rest.Config, o Options, log *slog.Logger) (manager.Manager, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, coordinationv1.AddToScheme, discoveryv1.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("register the kinds of objects: %w", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -32,6 +33,12 @@ type Options struct {
 	Members *members.Options
 	// MemberLabels select the pods of the speakers in the namespace.
 	MemberLabels labels.Selector
+	// AnnounceInterval is the time between announcements of an address on layer 2 after those that follow its gain, 0 for none.
+	AnnounceInterval time.Duration
+	// ExcludedNodes say which nodes answer only for what no other node can.
+	ExcludedNodes []kubeview.Impairment
+	// ExcludedPath is the file with the links that are never used on layer 2.
+	ExcludedPath string
 	// WithoutEffect are the flags and variables that are set but have no effect.
 	WithoutEffect []string
 }
@@ -68,6 +75,10 @@ func parse(args []string, getenv func(string) string) (Options, error) {
 	flags.BoolVar(&o.IgnoreExcludeLB, "ignore-exclude-lb", false, "announce from nodes labeled node.kubernetes.io/exclude-from-external-load-balancers, too")
 	flags.StringVar(&o.Host, "host", getenv("METALLB_HOST"), "address to serve metrics on, empty for all (environment METALLB_HOST)")
 	flags.StringVar(&o.ReloaderSocket, "reloader-socket", or(getenv("METALLB_RELOADER_SOCKET"), defaultSocket), "unix socket of the reloader (environment METALLB_RELOADER_SOCKET)")
+	interval := flags.String("l2-announce-interval", or(getenv("METALLB_L2_ANNOUNCE_INTERVAL"), "0s"),
+		"time between announcements of an address on layer 2 after those that follow its gain, 0s for none (environment METALLB_L2_ANNOUNCE_INTERVAL)")
+	excludedNodes := flags.String("l2-exclude-nodes", "", "nodes that answer on layer 2 only for what no other can, separated by commas: NotReady, OutOfService, Unschedulable")
+	flags.StringVar(&o.ExcludedPath, "l2-exclude-config", defaultExcluded, "YAML file with "+excludedKey+", the links that layer 2 leaves alone; need not exist")
 	gossip := registerMembers(flags, getenv)
 	for _, a := range withoutEffect() {
 		if a.flag != "" {
@@ -90,13 +101,23 @@ func parse(args []string, getenv func(string) string) (Options, error) {
 	}
 	var gossipErr error
 	o.Members, o.MemberLabels, gossipErr = gossip.options(o.Node)
-	err = errors.Join(err, gossipErr)
-	if o.Members != nil {
-		o.WithoutEffect = append(o.WithoutEffect, "--ml-bindaddr") // who is alive matters to layer 2 alone, which nothing carries out yet
-	}
+	err = errors.Join(err, gossipErr, o.layer2(*interval, *excludedNodes))
 	o.FRRLogLevel = or(getenv("FRR_LOGGING_LEVEL"), o.LogLevel)
 	slices.Sort(o.WithoutEffect)
 	return o, errors.Join(err, o.Validate())
+}
+
+// layer2 reads the flags of layer 2.
+func (o *Options) layer2(interval, excludedNodes string) error {
+	var wrong []error
+	var err error
+	if o.AnnounceInterval, err = time.ParseDuration(interval); err != nil || o.AnnounceInterval < 0 {
+		wrong = append(wrong, fmt.Errorf("--l2-announce-interval is %q: wanted a duration like 5m or 30s, 0s for none", interval))
+	}
+	if o.ExcludedNodes, err = kubeview.ParseImpairments(excludedNodes); err != nil {
+		wrong = append(wrong, fmt.Errorf("--l2-exclude-nodes: %w", err))
+	}
+	return errors.Join(wrong...)
 }
 
 // ignored takes any value and notes that it was set.

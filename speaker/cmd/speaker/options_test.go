@@ -75,8 +75,8 @@ func TestGivenFlagsOfTheGossipWhenParsedThenItIsSetUpAsForMetalLBOrOff(t *testin
 		m.TuningPath != "/etc/metallb/memberlist/config.json" || m.Fencing != members.FenceProven || o.MemberLabels.String() != "app=metallb,component=speaker" {
 		t.Errorf("gossip %+v with %s", m, o.MemberLabels)
 	}
-	if !slices.Contains(o.WithoutEffect, "--ml-bindaddr") {
-		t.Errorf("the log does not say that nothing uses the gossip yet: %v", o.WithoutEffect)
+	if len(o.WithoutEffect) > 0 {
+		t.Errorf("%v is said to have no effect", o.WithoutEffect)
 	}
 	o, err = parse(append(required, "--ml-bindport=9122", "--ml-wan-config", "--ml-fencing=strict", "--ml-bindaddr=2001:db8::1"), full)
 	if err != nil || o.Members == nil || o.Members.BindPort != 9122 || !o.Members.WAN || o.Members.Fencing != members.FenceStrict || o.Members.BindAddr.String() != "2001:db8::1" {

@@ -43,10 +43,18 @@ type speaker struct {
 	writer, answers client.Client
 	metrics         prometheus.Registerer
 	log             *slog.Logger
-	loop            atomic.Pointer[node.Loop]
+	// running is nil until the API has been reached.
+	running atomic.Pointer[running]
 }
 
-// Start works until ctx ends. What was announced by then still is afterwards.
+// running is what the probes look at.
+type running struct {
+	loop   *node.Loop
+	layer2 *layer2
+}
+
+// Start works until ctx ends. What was announced to routers by then still is afterwards; what this node answered for on layer 2 has been
+// given to others.
 func (s *speaker) Start(ctx context.Context) error {
 	kinds := append(cluster.ConfigKinds(), &corev1.Service{}, &discoveryv1.EndpointSlice{}, &corev1.Node{}, &corev1.Secret{},
 		&v1beta1.ServiceBGPStatus{}, &v1beta1.ConfigurationState{})
@@ -64,22 +72,36 @@ func (s *speaker) Start(ctx context.Context) error {
 	if api.HTTP, err = rest.HTTPClientFor(s.config); err != nil {
 		return fmt.Errorf("set up the watches: %w", err)
 	}
+	return s.announce(ctx, watched, api)
+}
+
+// announce works until ctx ends, with caches that are not started yet. Then it hands over what others can do, and only after that ends what
+// it takes to announce.
+func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.API) error {
+	working, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	trigger := node.NewTrigger()
-	source, err := cluster.New(ctx, watched, api, cluster.Options{Namespace: s.Namespace, Classes: s.Classes, Trigger: trigger})
+	source, err := cluster.New(working, watched, api, cluster.Options{Namespace: s.Namespace, Classes: s.Classes, Trigger: trigger, Layer2Exclude: s.ExcludedNodes})
+	if err != nil {
+		return err
+	}
+	layer2, err := s.newLayer2(working, api, source.WaitForSync, trigger)
 	if err != nil {
 		return err
 	}
 	reloader := frr.New(s.ReloaderSocket)
 	defer reloader.Close()
 	measured := publish.NewMetrics(s.Node, source.Updates)
-	publisher, err := publish.New(ctx, publish.Options{
+	publisher, err := publish.New(working, publish.Options{
 		Node: s.Node, Namespace: s.Namespace, Pod: s.Pod,
-		Client: s.writer, Cache: watched, API: api, Metrics: measured, Log: s.log,
+		Client: s.writer, Cache: watched, API: api, Layer2: layer2.responder, Membership: layer2.membership(), Metrics: measured, Log: s.log,
 	})
 	if err != nil {
 		return err
 	}
-	for _, c := range []prometheus.Collector{measured, publish.NewSessions(reloader, measured.InForce)} {
+	for _, c := range []prometheus.Collector{
+		measured, publish.NewSessions(reloader, measured.InForce), publish.NewLayer2Metrics(layer2.responder, layer2.membership()),
+	} {
 		if err := s.metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
@@ -87,15 +109,26 @@ func (s *speaker) Start(ctx context.Context) error {
 	}
 	loop := node.New(node.Options{
 		Node: s.Node, IgnoreExcludeLabel: s.IgnoreExcludeLB, Conf: s.conf(),
-		Trigger: trigger, Source: source, FRR: reloader, Publisher: publisher, Log: s.log,
+		Trigger: trigger, Source: source, FRR: reloader, Layer2: layer2.responder, Membership: layer2.membership(), Publisher: publisher, Log: s.log,
 	})
-	s.loop.Store(loop)
-	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.Go(func() error { return watched.Start(ctx) })
-	tasks.Go(func() error { return source.Start(ctx) })
-	tasks.Go(func() error { return loop.Start(ctx) })
-	tasks.Go(func() error { return publisher.Start(ctx) })
-	tasks.Go(func() error { return s.answerProbes(ctx) })
+	s.running.Store(&running{loop: loop, layer2: layer2})
+	tasks, working := errgroup.WithContext(working)
+	tasks.Go(func() error { return watched.Start(working) })
+	tasks.Go(func() error { return source.Start(working) })
+	tasks.Go(func() error { return loop.Start(working) })
+	tasks.Go(func() error { return publisher.Start(working) })
+	tasks.Go(func() error { return layer2.Start(working) })
+	tasks.Go(func() error { return s.answerProbes(working) })
+	tasks.Go(func() error {
+		select {
+		case <-ctx.Done():
+		case <-working.Done(): // something failed
+		}
+		loop.Release()
+		layer2.leave(context.WithoutCancel(ctx))
+		end()
+		return nil
+	})
 	return tasks.Wait()
 }
 
@@ -162,15 +195,15 @@ func (s *speaker) findKinds(kinds []client.Object) error {
 
 // healthy and ready are the probes.
 func (s *speaker) healthy(r *http.Request) error {
-	if loop := s.loop.Load(); loop != nil {
-		return loop.Healthy(r)
+	if now := s.running.Load(); now != nil {
+		return errors.Join(now.loop.Healthy(r), now.layer2.responder.Healthy())
 	}
 	return nil
 }
 
 func (s *speaker) ready(r *http.Request) error {
-	if loop := s.loop.Load(); loop != nil {
-		return loop.Ready(r)
+	if now := s.running.Load(); now != nil {
+		return errors.Join(now.loop.Ready(r), now.layer2.ready())
 	}
 	return errors.New("the API has not been reached yet")
 }

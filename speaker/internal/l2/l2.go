@@ -20,7 +20,7 @@ import (
 
 // Options are what a Responder works with.
 type Options struct {
-	// Excluded are the names of links that nothing is answered on, whatever an entry says (announcedInterfacesToExclude).
+	// Excluded are the names of links that nothing is answered on, whatever an entry says (announcedInterfacesToExclude); SetExcluded changes them.
 	Excluded []*regexp.Regexp
 	// Interval is the time between announcements of an address after those that follow its gain, 0 for none (speakerGratuitousARPInterval).
 	Interval time.Duration
@@ -43,13 +43,17 @@ type Responder struct {
 	// work wakes Run, stale says that links may have changed since they were read.
 	work  chan struct{}
 	stale atomic.Bool
-	tasks sync.WaitGroup
+	// relinked says that usable has changed, busy is when Run began to work on a change, in nanoseconds of the Unix epoch, 0 while it waits.
+	relinked chan struct{}
+	busy     atomic.Int64
+	tasks    sync.WaitGroup
 
 	mu   sync.Mutex
 	want []announce.L2Entry
-	// links are nil before they were read; own are the hardware addresses of all.
+	// links are nil before they were read; own are the hardware addresses of all, usable the names of those that addresses can be answered on.
 	links    []link.Link
 	own      map[wire.MAC]struct{}
+	usable   []string
 	stations map[place]*station
 	// failures are the places where a station is wanted and could not be had.
 	failures map[place]failure
@@ -64,7 +68,7 @@ type failure struct {
 // New returns a Responder that answers for nothing yet.
 func New(o Options) *Responder {
 	return &Responder{
-		Options: o, tally: newTally(), changed: make(chan struct{}, 1), work: make(chan struct{}, 1),
+		Options: o, tally: newTally(), changed: make(chan struct{}, 1), work: make(chan struct{}, 1), relinked: make(chan struct{}, 1),
 		stations: map[place]*station{}, failures: map[place]failure{},
 	}
 }
@@ -134,7 +138,9 @@ func (r *Responder) follow(ctx context.Context) error {
 	defer stop()
 	r.look()
 	var last time.Time // when the links were read
+	defer r.busy.Store(0)
 	for {
+		r.busy.Store(time.Now().UnixNano())
 		wait := max(readPause-time.Since(last), 0)
 		fresh := wait == 0 && r.stale.Swap(false)
 		if fresh {
@@ -153,6 +159,7 @@ func (r *Responder) follow(ctx context.Context) error {
 		if retry > 0 {
 			again = time.After(retry)
 		}
+		r.busy.Store(0)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -179,6 +186,7 @@ func (r *Responder) read() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.links, r.own = n.Links, n.MACs()
+	r.relink()
 	return nil
 }
 
