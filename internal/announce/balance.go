@@ -70,18 +70,20 @@ func (f *field) size() int {
 	return n
 }
 
-// spread places units of one field, whose homes cannot announce, at nodes that can. Nodes that are coming back take part only if there is
-// nobody else.
+// spread places units of one field, whose homes cannot announce, at nodes that can. Nodes that are coming back, and those that are impaired, take
+// part only if there is nobody else.
 func (e *election) spread(units []*unit, load []int) {
 	if len(units) == 0 {
 		return
 	}
 	f := units[0].field
-	l := e.levelOf(f, load, len(units), func(node int) bool {
-		return f.standings[node].obstacle.Code == ReasonNone && e.nodes[node].Withheld == 0
-	})
+	open := func(node int) bool {
+		n := e.nodes[node]
+		return f.standings[node].obstacle.Code == ReasonNone && n.Withheld == 0 && !(f.mixed && n.Impaired != "")
+	}
+	l := e.levelOf(f, load, len(units), open)
 	for _, u := range units {
-		node := e.choose(u, load, &l, u.taken(), func(node int) bool { return e.nodes[node].Withheld == 0 && e.unitCan(u, node) })
+		node := e.choose(u, load, &l, u.taken(), func(node int) bool { return open(node) && e.unitCan(u, node) })
 		if node < 0 {
 			node = e.choose(u, load, &level{top: math.MaxInt}, u.taken(), func(node int) bool { return e.unitCan(u, node) })
 		}

@@ -119,6 +119,53 @@ func TestGivenANodeThatCameBackWhenItWithholdsLessAndLessThenItGetsItsOwnBackInS
 	}
 }
 
+func TestGivenBalancedAddressesWhenANodeIsImpairedThenTheOthersShareItsOwnEvenlyAndItGetsTheSameBack(t *testing.T) {
+	for _, c := range []struct{ nodes, addresses int }{{3, 1000}, {5, 12}, {7, 7}, {50, 333}} {
+		in := crowd(c.nodes, c.addresses, true)
+		before := owners(t, in)
+		for _, bad := range in.Nodes[:min(c.nodes, 5)] {
+			after := owners(t, impaired(in, bad.Name, "is not Ready"))
+			if loads := spread(after, c.nodes); loads[0] != 0 || loads[c.nodes-1]-loads[1] > 1 {
+				t.Errorf("%d addresses over %d nodes, %s impaired: %v", c.addresses, c.nodes, bad.Name, loads)
+			}
+			for addr, node := range before {
+				if now := after[addr]; now == bad.Name || node != bad.Name && now != node {
+					t.Errorf("%d addresses over %d nodes, %s impaired: %s moved from %s to %s", c.addresses, c.nodes, bad.Name, addr, node, now)
+				}
+			}
+		}
+	}
+}
+
+func TestGivenANodeThatIsFitAgainWhenItWithholdsThenItGetsItsOwnBackInSteps(t *testing.T) {
+	in := crowd(3, 300, true)
+	whole, back := owners(t, in), -1
+	for _, withheld := range []int{100, 50, 0} {
+		in.Nodes[1].Withheld = withheld
+		before := back
+		back = 0
+		for addr, node := range owners(t, in) {
+			if node == "node-1" && whole[addr] != "node-1" {
+				t.Errorf("withholding %d %%: node-1 has %s, which is of %s", withheld, addr, whole[addr])
+			}
+			if node == "node-1" {
+				back++
+			}
+		}
+		if back <= before {
+			t.Errorf("withholding %d %%: %d addresses are back, and %d before", withheld, back, before)
+		}
+	}
+	// An impaired node is no place for what another one withholds.
+	in.Nodes[1].Withheld = 100
+	for _, node := range []string{"node-0", "node-2"} {
+		in = impaired(in, node, "is not Ready")
+	}
+	if loads := spread(owners(t, in), 3); loads[2] != 300 {
+		t.Errorf("loads are %v, wanted everything at the node that is not impaired", loads)
+	}
+}
+
 func TestGivenOnlyNodesThatWithholdWhenPlacedThenTheyAnnounceAllTheSame(t *testing.T) {
 	in := crowd(2, 10, true)
 	in.Nodes[0].Withheld, in.Nodes[1].Withheld = 100, 100

@@ -52,6 +52,8 @@ type seat struct {
 	field *field
 	// local are the Services with externalTrafficPolicy Local among those that are not refused.
 	local []*Service
+	// fitOnly tells that a node which is not impaired can answer, so that those which are do not.
+	fitOnly bool
 	// party is nil when neither the address nor its Service has anything to do with another.
 	party *party
 	index int
@@ -164,6 +166,7 @@ func (e *election) sit() []*party {
 				s.local = append(s.local, c.svc)
 			}
 		}
+		s.fitOnly = e.hasFit(&s)
 		e.seats = append(e.seats, s)
 		from = to
 	}
@@ -228,7 +231,7 @@ func (c *bid) leads(o *bid) bool {
 // can tells whether a node may answer for a seat that somebody wants announced. All Services with externalTrafficPolicy Local that share the
 // address must have an endpoint there, or traffic for one of them would be lost.
 func (e *election) can(s *seat, node int) bool {
-	if s.field.standings[node].obstacle.Code != ReasonNone {
+	if s.field.standings[node].obstacle.Code != ReasonNone || s.fitOnly && e.nodes[node].Impaired != "" {
 		return false
 	}
 	for _, svc := range s.local {
@@ -239,9 +242,26 @@ func (e *election) can(s *seat, node int) bool {
 	return true
 }
 
+// hasFit tells whether impaired nodes that may answer for a seat need not, because one that is not impaired can. Where nobody else can, they do:
+// an outage of the control plane that makes every node look dead must not take every address away.
+func (e *election) hasFit(s *seat) bool {
+	if s.field == nil || !s.field.mixed {
+		return false
+	}
+	for node, n := range e.nodes {
+		if n.Impaired == "" && e.can(s, node) {
+			return true
+		}
+	}
+	return false
+}
+
 // first is the order of MetalLB: of the candidates with the highest score the one with the lowest hash (rule L3).
 func (e *election) first(s *seat, key netip.Addr) int {
-	best := -1
+	best, top := -1, s.field.best
+	if s.fitOnly {
+		top = s.field.bestFit
+	}
 	for _, n := range e.ranks.order(key) {
 		node := int(n)
 		if !e.can(s, node) {
@@ -249,7 +269,7 @@ func (e *election) first(s *seat, key netip.Addr) int {
 		}
 		if score := s.field.standings[node].score; best < 0 || score > s.field.standings[best].score {
 			best = node
-			if score == s.field.best {
+			if score == top {
 				break
 			}
 		}

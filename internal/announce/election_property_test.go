@@ -43,19 +43,11 @@ func drawNetwork(t *rapid.T, balanced bool) announce.Input {
 		n := announce.NodeInfo{
 			Name: fmt.Sprintf("n%d", i), Labels: drawLabels(t, "zone"),
 			NetworkUnavailable: rapid.IntRange(0, 9).Draw(t, "unavailable") == 0, Excluded: rapid.IntRange(0, 9).Draw(t, "excluded") == 0,
-			Links: rapid.SampledFrom([][]string{nil, nil, {}, {"eth0"}, {"eth1", "eth0"}}).Draw(t, "links"),
-		}
-		if balanced {
-			n.Withheld = rapid.SampledFrom([]int{0, 0, 0, 50, 100}).Draw(t, "withheld")
 		}
 		in.Nodes = append(in.Nodes, n)
-		if rapid.IntRange(0, 5).Draw(t, "alive") > 0 {
-			in.Members = append(in.Members, n.Name)
-		}
 	}
-	if rapid.IntRange(0, 3).Draw(t, "memberlist") == 0 {
-		in.Members = nil
-	}
+	in = drawSurroundings(t, in, balanced)
+	in.Quorate = true
 	for i := range in.Services {
 		svc := &in.Services[i]
 		svc.SharingKey = rapid.SampledFrom([]string{"", "", "k"}).Draw(t, "sharing key")
@@ -64,6 +56,27 @@ func drawNetwork(t *rapid.T, balanced bool) announce.Input {
 				svc.Endpoints.OnNode[node], svc.Endpoints.Serving = 1, svc.Endpoints.Serving+1
 			}
 		}
+	}
+	return in
+}
+
+// drawSurroundings returns the input with other things known of its nodes.
+func drawSurroundings(t *rapid.T, in announce.Input, balanced bool) announce.Input {
+	in.Nodes, in.Members = slices.Clone(in.Nodes), nil
+	in.Quorate = rapid.IntRange(0, 5).Draw(t, "quorate") > 0
+	for i := range in.Nodes {
+		n := &in.Nodes[i]
+		n.Links = rapid.SampledFrom([][]string{nil, nil, {}, {"eth0"}, {"eth1", "eth0"}}).Draw(t, "links")
+		n.Impaired = rapid.SampledFrom([]string{"", "", "is not Ready"}).Draw(t, "impaired")
+		if balanced {
+			n.Withheld = rapid.SampledFrom([]int{0, 0, 0, 50, 100}).Draw(t, "withheld")
+		}
+		if rapid.IntRange(0, 5).Draw(t, "alive") > 0 {
+			in.Members = append(in.Members, n.Name)
+		}
+	}
+	if rapid.IntRange(0, 3).Draw(t, "memberlist") == 0 {
+		in.Members = nil
 	}
 	return in
 }
@@ -102,6 +115,7 @@ func candidates(in announce.Input) map[string][]string {
 		}
 	}
 	for addr, w := range wants {
+		var fit, impaired []string
 		for _, n := range in.Nodes {
 			named, anyInterface, selected := []string{}, false, false
 			for _, ad := range w.ads {
@@ -113,9 +127,16 @@ func candidates(in announce.Input) map[string][]string {
 			reachable := n.Links == nil || anyInterface && len(n.Links) > 0 || slices.ContainsFunc(n.Links, func(l string) bool { return slices.Contains(named, l) })
 			alive := in.Members == nil || slices.Contains(in.Members, n.Name)
 			served := !slices.ContainsFunc(w.local, func(svc announce.Service) bool { return svc.Endpoints.OnNode[n.Name] == 0 })
-			if selected && reachable && alive && served && !n.NetworkUnavailable && (!n.Excluded || in.IgnoreExcludeLabel) {
-				all[addr.String()] = append(all[addr.String()], n.Name)
+			switch {
+			case !selected || !reachable || !alive || !served || n.NetworkUnavailable || n.Excluded && !in.IgnoreExcludeLabel:
+			case n.Impaired != "":
+				impaired = append(impaired, n.Name)
+			default:
+				fit = append(fit, n.Name)
 			}
+		}
+		if all[addr.String()] = fit; len(fit) == 0 {
+			all[addr.String()] = impaired
 		}
 	}
 	return all
@@ -126,7 +147,7 @@ func TestGivenAnyViewWhenEveryNodeComputesThenExactlyOneCandidateAnswers(t *test
 		in := drawNetwork(t, true)
 		may, got := candidates(in), owners(t, in)
 		for addr, nodes := range may {
-			if !slices.Contains(nodes, got[addr]) {
+			if len(nodes) > 0 && !slices.Contains(nodes, got[addr]) {
 				t.Fatalf("%s: owner is %q, candidates are %v", addr, got[addr], nodes)
 			}
 		}
@@ -217,23 +238,65 @@ func without(in announce.Input, gone string) announce.Input {
 	return in
 }
 
+// impaired returns the view in which that node is impaired, or is not.
+func impaired(in announce.Input, node, how string) announce.Input {
+	in.Nodes = slices.Clone(in.Nodes)
+	in.Nodes[slices.IndexFunc(in.Nodes, func(n announce.NodeInfo) bool { return n.Name == node })].Impaired = how
+	return in
+}
+
+// onlyOf checks that between two views with these owners, which differ in one node, only addresses move that the node has in the first. Those of a
+// Service with several may move with them.
+func onlyOf(t *rapid.T, what, node string, services []announce.Service, before, after map[string]string) {
+	t.Helper()
+	several := map[string]bool{}
+	for _, svc := range services {
+		for _, addr := range svc.Addresses {
+			several[addr.String()] = several[addr.String()] || len(svc.Addresses) > 1
+		}
+	}
+	idle := !slices.Contains(slices.Collect(maps.Values(before)), node)
+	for addr, owner := range before {
+		if owner != node && after[addr] != owner && (idle || !several[addr]) {
+			t.Fatalf("%s %s: %s moved from %s to %q", node, what, addr, owner, after[addr])
+		}
+	}
+}
+
 func TestGivenAHashWhenANodeLeavesThenOnlyItsAddressesMove(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawNetwork(t, false)
 		before := owners(t, in)
-		several := map[string]bool{}
-		for _, svc := range in.Services {
-			for _, addr := range svc.Addresses {
-				several[addr.String()] = several[addr.String()] || len(svc.Addresses) > 1
-			}
-		}
 		for _, n := range in.Nodes {
-			after, idle := owners(t, without(in, n.Name)), !slices.Contains(slices.Collect(maps.Values(before)), n.Name)
-			for addr, owner := range before {
-				if owner != n.Name && after[addr] != owner && (idle || !several[addr]) {
-					t.Fatalf("%s left: %s moved from %s to %q", n.Name, addr, owner, after[addr])
+			onlyOf(t, "left", n.Name, in.Services, before, owners(t, without(in, n.Name)))
+		}
+	})
+}
+
+func TestGivenAHashWhenANodeBecomesImpairedOrFitThenOnlyMoveTheAddressesThatItHasWhenFit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawNetwork(t, false)
+		for _, n := range in.Nodes {
+			fit, not := owners(t, impaired(in, n.Name, "")), owners(t, impaired(in, n.Name, "is unschedulable"))
+			onlyOf(t, "became impaired, or fit again", n.Name, in.Services, fit, not)
+			for addr := range not {
+				if fit[addr] == "" {
+					t.Fatalf("%s: %s is announced only while the node is impaired", n.Name, addr)
 				}
 			}
+		}
+	})
+}
+
+func TestGivenAnyViewWhenAllNodesAreImpairedThenTheOwnersAreThoseOfNone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawNetwork(t, true)
+		none, all := in, in
+		for _, n := range in.Nodes {
+			none, all = impaired(none, n.Name, ""), impaired(all, n.Name, "is not Ready")
+		}
+		if got, want := owners(t, all), owners(t, none); !maps.Equal(got, want) {
+			t.Fatalf("owners are %v, want %v", got, want)
 		}
 	})
 }

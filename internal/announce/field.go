@@ -30,8 +30,10 @@ type field struct {
 	names  []string
 	// standings are by node.
 	standings []standing
-	// best is the highest score of a node that may announce.
-	best     int
+	// best is the highest score of a node that may announce, bestFit of one that is not impaired either.
+	best, bestFit int
+	// mixed tells that of the nodes that may announce some are impaired and some are not.
+	mixed    bool
 	balanced bool
 	// reasons are the verdicts given so far on addresses without a Local Service.
 	reasons map[verdictOf]Reason
@@ -67,12 +69,21 @@ func (e *election) fieldOf(pool *l2Pool, chosen []int) *field {
 		f.names = append(f.names, ads[i].Name)
 		f.balanced = f.balanced || ads[i].Balanced
 	}
+	fit, impaired := false, false
 	for i := range f.standings {
 		f.standings[i] = e.standing(e.nodes[i], ads)
-		if st := &f.standings[i]; st.obstacle.Code == ReasonNone {
-			f.best = max(f.best, st.score)
+		st := &f.standings[i]
+		if st.obstacle.Code != ReasonNone {
+			continue
+		}
+		f.best = max(f.best, st.score)
+		if e.nodes[i].Impaired != "" {
+			impaired = true
+		} else {
+			fit, f.bestFit = true, max(f.bestFit, st.score)
 		}
 	}
+	f.mixed = fit && impaired
 	pool.fields[string(e.key)] = f
 	return f
 }

@@ -72,8 +72,8 @@ func (n *Incremental) Compute(services []*Service) Node {
 	return node
 }
 
-// See replaces what is known of the surroundings on layer 2: in.Members, in.Quorate, and of in.Nodes what their speakers gossip. The rest of in
-// is as it was for NewIncremental.
+// See replaces what is known of the surroundings on layer 2: in.Members, in.Quorate, and of in.Nodes what their speakers gossip and whether
+// they are impaired. The rest of in is as it was for NewIncremental.
 func (n *Incremental) See(in Input) {
 	said := n.layer2.said
 	n.layer2 = newLayer2(n.scope, &in)

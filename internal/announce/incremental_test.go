@@ -63,6 +63,39 @@ func TestGivenAnyHistoryWhenComputedStepByStepThenEachResultIsThatOfComputingAne
 	})
 }
 
+func TestGivenAnyHistoryOfSurroundingsAndServicesWhenComputedStepByStepThenEachResultIsThatOfComputingAnew(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawNetwork(t, true)
+		in.Node = rapid.SampledFrom([]string{"n0", "n1", "n4"}).Draw(t, "self")
+		h := history{services: map[string]*announce.Service{}}
+		in.Ranks = &announce.Ranks{}
+		steps := announce.NewIncremental(in)
+		type result struct{ got, want announce.Node }
+		var results []result
+		for range rapid.IntRange(1, 8).Draw(t, "steps") {
+			if rapid.Bool().Draw(t, "see") {
+				in = drawSurroundings(t, in, true)
+				steps.See(in)
+			}
+			if rapid.Bool().Draw(t, "happen") {
+				h.happen(t)
+			}
+			services := h.sorted()
+			anew := in
+			anew.Services, anew.Ranks = nil, nil
+			for _, svc := range services {
+				anew.Services = append(anew.Services, *svc)
+			}
+			results = append(results, result{steps.Compute(services), announce.Compute(anew)})
+		}
+		for i, r := range results {
+			if !reflect.DeepEqual(r.got, r.want) {
+				t.Fatalf("step %d gives\n%+v\nwanted\n%+v", i, r.got, r.want)
+			}
+		}
+	})
+}
+
 func TestGivenManyServicesWhenOneChangesThenTheVerdictsOnTheOthersAreTheSameOnes(t *testing.T) {
 	in := large(100, false)
 	services := make([]*announce.Service, len(in.Services))

@@ -288,3 +288,68 @@ func TestGivenAPoolThatIsGoneWhenAServiceKeepsItsAddressThenItIsAnnouncedAsBefor
 		t.Errorf("no advertisement is for the pool, and yet: %v", got)
 	}
 }
+
+// verdictAt is the verdict of one node on the only address there is.
+func verdictAt(t *testing.T, in announce.Input, node string) announce.Verdict {
+	t.Helper()
+	in.Node = node
+	all := verdictsBy(announce.ProtocolLayer2, announce.Compute(in))
+	if len(all) != 1 {
+		t.Fatalf("node %s: %d verdicts, wanted one", node, len(all))
+	}
+	return all[0]
+}
+
+func TestGivenImpairedNodesWhenElectedThenOneThatIsNotComesFirstWhateverIsPreferredAndTheReasonSaysSo(t *testing.T) {
+	in := flat("n1", "n2", "n3")
+	in.Services = []announce.Service{web("web", "10.0.0.1")}
+	in.Config.L2Advertisements[0].Preferences = []intent.NodePreference{{Weight: 100, Selector: labelIs{"name", "n1"}}, {Weight: 50, Selector: labelIs{"name", "n2"}}}
+	for _, row := range []struct {
+		impaired []string
+		owner    string
+		// said is the reason of n1, or that of n2 where n1 is the owner.
+		said announce.Reason
+	}{
+		{nil, "n1", announce.Reason{Code: announce.ReasonNotOwner, Detail: "node n1 announces it: preference 100 beats 50"}},
+		{[]string{"n1"}, "n2", announce.Reason{Code: announce.ReasonImpaired, Detail: "node n1 is not Ready; node n2 announces it"}},
+		{[]string{"n1", "n2"}, "n3", announce.Reason{Code: announce.ReasonImpaired, Detail: "node n1 is not Ready; node n3 announces it"}},
+		{[]string{"n1", "n2", "n3"}, "n1", announce.Reason{Code: announce.ReasonNotOwner,
+			Detail: "node n1 announces it: preference 100 beats 50; it is not Ready, and no other candidate is in better state"}},
+	} {
+		view, asked := in, "n1"
+		for _, node := range row.impaired {
+			view = impaired(view, node, "is not Ready")
+		}
+		if row.owner == "n1" {
+			asked = "n2"
+		}
+		if got := owners(t, view)["10.0.0.1"]; got != row.owner {
+			t.Errorf("%v impaired: owner is %q, wanted %s", row.impaired, got, row.owner)
+		}
+		if got := verdictAt(t, view, asked).Reason; got != row.said {
+			t.Errorf("%v impaired: %s says %+v, wanted %+v", row.impaired, asked, got, row.said)
+		}
+	}
+}
+
+func TestGivenAnImpairedNodeWhenItAloneCanAnswerForAnAddressThenItDoes(t *testing.T) {
+	for _, balanced := range []bool{false, true} {
+		in := impaired(flat("n1", "n2", "n3"), "n2", "is unschedulable")
+		in.Config.L2Advertisements[0].Balanced = balanced
+		local, other, both := web("local", "10.0.0.1"), web("other", "10.0.0.2"), web("several", "10.0.0.3", "10.0.0.4", "10.0.0.5")
+		local.Local, local.Endpoints = true, announce.Endpoints{Serving: 1, OnNode: map[string]int{"n2": 1}}
+		in.Services = []announce.Service{local, other, both}
+		got := owners(t, in)
+		if got["10.0.0.1"] != "n2" {
+			t.Errorf("balanced %t: the address with its only endpoint on n2 is at %q", balanced, got["10.0.0.1"])
+		}
+		for _, addr := range []string{"10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"} {
+			if got[addr] == "n2" || got[addr] == "" {
+				t.Errorf("balanced %t: %s is at %q, wanted one of the others", balanced, addr, got[addr])
+			}
+		}
+		if got = owners(t, without(without(in, "n1"), "n3")); len(got) != 5 {
+			t.Errorf("balanced %t: when the others are gone, %v are announced, wanted all five", balanced, got)
+		}
+	}
+}

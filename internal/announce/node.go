@@ -132,6 +132,7 @@ const (
 	ReasonNotQuorate       ReasonCode = "notQuorate"
 	ReasonNotMember        ReasonCode = "speakerNotAlive"
 	ReasonInterfaceMissing ReasonCode = "interfaceMissing"
+	ReasonImpaired         ReasonCode = "nodeImpaired"
 )
 
 // Reason explains a no: its code and a sentence with the data behind it, for people.

@@ -91,7 +91,7 @@ func (l *layer2) reason(s *seat, c *bid) Reason {
 	e := l.e
 	r := e.obstacle(s, c)
 	switch {
-	case !l.quorate && (r.Code == ReasonNone || r.Code == ReasonNotMember):
+	case !l.quorate && (r.Code == ReasonNone || r.Code == ReasonNotMember || r.Code == ReasonImpaired):
 		return Reason{ReasonNotQuorate, fmt.Sprintf("node %s has lost sight of so many speakers that it may be the one that is cut off: it announces nothing by layer 2 until it sees them again",
 			e.s.in.Node)}
 	case !l.quorate:
@@ -128,6 +128,9 @@ func (e *election) obstacle(s *seat, c *bid) Reason {
 	if lacking := e.lacking(s, e.self); lacking != "" {
 		return Reason{ReasonNoLocalEndpoints, "node " + name + ": " + lacking}
 	}
+	if impaired := e.nodes[e.self].Impaired; s.fitOnly && impaired != "" {
+		return Reason{ReasonImpaired, "node " + name + " " + impaired}
+	}
 	return Reason{}
 }
 
@@ -150,9 +153,12 @@ func (e *election) how(s *seat) string {
 	}
 	switch {
 	case s.party != nil && s.party.spread:
-		return fmt.Sprintf("%s, address %d of the family", way, s.index+1)
+		way = fmt.Sprintf("%s, address %d of the family", way, s.index+1)
 	case theirs > ours:
-		return fmt.Sprintf("preference %d beats %d", theirs, ours)
+		way = fmt.Sprintf("preference %d beats %d", theirs, ours)
+	}
+	if impaired := e.nodes[s.owner].Impaired; impaired != "" {
+		way += "; it " + impaired + ", and no other candidate is in better state"
 	}
 	return way
 }

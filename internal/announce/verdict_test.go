@@ -92,6 +92,15 @@ func TestLayer2Reasons(t *testing.T) {
 			"node n3 has the condition NetworkUnavailable; node n1 announces it", "n1"},
 		{"a node that may be cut off", "n3", func(in *announce.Input) { in.Quorate, in.Members = false, []string{"n3"} }, announce.ReasonNotQuorate,
 			"node n3 has lost sight of so many speakers that it may be the one that is cut off: it announces nothing by layer 2 until it sees them again", ""},
+		{"an impaired node", "n3", func(in *announce.Input) { in.Nodes[2].Impaired = "is not Ready" }, announce.ReasonImpaired,
+			"node n3 is not Ready; node n1 announces it", "n1"},
+		{"an impaired node, among impaired ones", "n3", func(in *announce.Input) {
+			for i := range in.Nodes {
+				in.Nodes[i].Impaired = "is not Ready"
+			}
+		}, announce.ReasonNone, "", "n3"},
+		{"an impaired node that may be cut off", "n3", func(in *announce.Input) { in.Quorate, in.Nodes[2].Impaired = false, "is not Ready" }, announce.ReasonNotQuorate,
+			"node n3 has lost sight of so many speakers that it may be the one that is cut off: it announces nothing by layer 2 until it sees them again", ""},
 		{"a node that the cluster does not know", "n9", func(*announce.Input) {}, announce.ReasonUnknownNode,
 			"node n9 is not among the 3 nodes of the cluster; node n3 announces it", "n3"},
 	} {
