@@ -27,8 +27,8 @@ type object struct {
 // objectOf keeps one copy of what many objects have in common.
 func objectOf(o client.Object, says statement) object {
 	intern := func(s string) string { return unique.Make(s).Value() }
-	labels := o.GetLabels()
-	key := ipam.ServiceKey{Namespace: intern(labels[v1beta1.LabelServiceNamespace]), Name: labels[v1beta1.LabelServiceName]}
+	key := serviceOf(o)
+	key.Namespace = intern(key.Namespace)
 	out := object{name: o.GetName(), resourceVersion: o.GetResourceVersion(), service: key, says: says}
 	out.says.node, out.says.service.Namespace = intern(says.node), intern(says.service.Namespace)
 	if says.service.Name == key.Name {
@@ -41,6 +41,12 @@ func objectOf(o client.Object, says statement) object {
 		out.owner = types.UID(intern(string(owners[0].UID)))
 	}
 	return out
+}
+
+// serviceOf returns the Service that an object's labels name.
+func serviceOf(o client.Object) ipam.ServiceKey {
+	labels := o.GetLabels()
+	return ipam.ServiceKey{Namespace: labels[v1beta1.LabelServiceNamespace], Name: labels[v1beta1.LabelServiceName]}
 }
 
 // inventory is the status objects of one kind and of this node as the API has them: as its watch tells, or as the answer to a write told

@@ -41,3 +41,28 @@ var bgpStatus = kind{
 		return v1beta1.ServiceBGPStatusStatus{Node: s.node, ServiceName: s.service.Name, ServiceNamespace: s.service.Namespace, Peers: s.names}
 	},
 }
+
+// layer2Status is the kind that tells which node answers for a Service on layer 2.
+var layer2Status = kind{
+	name: "ServiceL2Status", resource: "servicel2statuses", prefix: "l2-",
+	empty: func() client.Object { return &v1beta1.ServiceL2Status{} },
+	read: func(o client.Object) statement {
+		s, ok := o.(*v1beta1.ServiceL2Status)
+		if !ok {
+			return statement{}
+		}
+		var names []string
+		for _, i := range s.Status.Interfaces {
+			names = append(names, i.Name)
+		}
+		return statement{s.Status.Node, ipam.ServiceKey{Namespace: s.Status.ServiceNamespace, Name: s.Status.ServiceName}, names}
+	},
+	status: func(s statement) any {
+		var interfaces []v1beta1.InterfaceInfo
+		for _, name := range s.names {
+			interfaces = append(interfaces, v1beta1.InterfaceInfo{Name: name})
+		}
+		// As null, an empty list takes away what was there.
+		return map[string]any{"node": s.node, "serviceName": s.service.Name, "serviceNamespace": s.service.Namespace, "interfaces": interfaces}
+	},
+}

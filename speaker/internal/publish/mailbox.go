@@ -7,9 +7,9 @@ type mailbox[T any] struct {
 	// news has an element when there may be something to do.
 	news chan struct{}
 
-	mu     sync.Mutex
-	latest T
-	full   bool
+	mu      sync.Mutex
+	latest  T
+	version uint64
 }
 
 func newMailbox[T any]() *mailbox[T] { return &mailbox[T]{news: make(chan struct{}, 1)} }
@@ -17,7 +17,8 @@ func newMailbox[T any]() *mailbox[T] { return &mailbox[T]{news: make(chan struct
 // put replaces the value and wakes the receiver.
 func (m *mailbox[T]) put(v T) {
 	m.mu.Lock()
-	m.latest, m.full = v, true
+	m.latest = v
+	m.version++
 	m.mu.Unlock()
 	m.wake()
 }
@@ -30,9 +31,9 @@ func (m *mailbox[T]) wake() {
 	}
 }
 
-// get returns the latest value, false before the first.
-func (m *mailbox[T]) get() (T, bool) {
+// get returns the latest value and its number, counted from 1; 0 before the first.
+func (m *mailbox[T]) get() (T, uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.latest, m.full
+	return m.latest, m.version
 }

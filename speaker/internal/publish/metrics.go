@@ -13,6 +13,7 @@ import (
 type Metrics struct {
 	node      string
 	announced *prometheus.Desc
+	held      *prometheus.Desc
 	updates   prometheus.CounterFunc
 	errors    prometheus.Counter
 	loaded    prometheus.Gauge
@@ -22,6 +23,8 @@ type Metrics struct {
 
 	mu      sync.Mutex
 	inForce announce.Node
+	// failing is true while FRR does not run what is wanted.
+	failing bool
 }
 
 // NewMetrics returns the metrics of a node. updates counts the events from the API that were taken in.
@@ -31,8 +34,10 @@ func NewMetrics(nodeName string, updates func() uint64) *Metrics {
 	return &Metrics{
 		node: nodeName,
 		announced: prometheus.NewDesc("metallb_speaker_announced",
-			"Addresses that this node announces, 1 each. It is what FRR was told; whether routers took it is theirs to say.",
+			"Addresses that this node announces, 1 each. By BGP it is what FRR was told; whether routers took it is theirs to say.",
 			[]string{"service", "protocol", "node", "ip"}, nil),
+		held: prometheus.NewDesc("metallb_speaker_not_announced", "Addresses of Services that this node does not announce, by the reason for it.",
+			[]string{"protocol", "reason"}, nil),
 		updates: prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "metallb_k8s_client_updates_total",
 			Help: "Changes of Kubernetes objects that were taken in."}, func() float64 { return float64(updates()) }),
 		errors: prometheus.NewCounter(prometheus.CounterOpts{Name: "metallb_k8s_client_update_errors_total",
@@ -56,6 +61,7 @@ func (m *Metrics) parts() []prometheus.Collector {
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- m.announced
+	ch <- m.held
 	for _, part := range m.parts() {
 		part.Describe(ch)
 	}
@@ -66,39 +72,45 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, part := range m.parts() {
 		part.Collect(ch)
 	}
+	held := map[[2]string]int{}
 	for _, v := range m.InForce().Verdicts {
-		if v.Announce {
+		switch {
+		case !v.Announce && v.Address.IsValid():
+			held[[2]string{string(v.Protocol), string(v.Reason.Code)}]++
+		case v.Announce:
 			ch <- prometheus.MustNewConstMetric(m.announced, prometheus.GaugeValue, 1,
 				v.Service.String(), string(v.Protocol), m.node, v.Address.String())
 		}
 	}
+	for labels, n := range held {
+		ch <- prometheus.MustNewConstMetric(m.held, prometheus.GaugeValue, float64(n), labels[:]...)
+	}
 }
 
-// InForce returns what FRR acknowledged last.
+// InForce returns what FRR acknowledged last, and what this node does on layer 2.
 func (m *Metrics) InForce() announce.Node {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.inForce
 }
 
-func (m *Metrics) observe(r node.Report) {
+// observe takes in a report and what is in force as of it.
+func (m *Metrics) observe(r node.Report, inForce announce.Node) {
 	m.passes.Observe(r.Pass.Seconds())
 	for _, a := range r.Applies {
 		m.applies.WithLabelValues(a.How).Observe(a.Duration.Seconds())
 	}
-	stale := len(wrong(r.Problems)) > 0
 	if r.InForce {
 		m.loaded.Set(1)
-		m.mu.Lock()
-		m.inForce = r.Node
-		m.mu.Unlock()
 	}
-	if r.Outcome != node.Applied && r.Outcome != node.Pending {
-		m.errors.Inc()
-		stale = true
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.inForce = inForce
+	if r.Outcome != node.Pending { // else FRR is as it was
+		m.failing = r.Outcome != node.Applied
+		if m.failing {
+			m.errors.Inc()
+		}
 	}
-	m.stale.Set(0)
-	if stale {
-		m.stale.Set(1)
-	}
+	m.stale.Set(number(m.failing || len(wrong(r.Problems)) > 0))
 }

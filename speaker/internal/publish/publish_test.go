@@ -85,8 +85,8 @@ func TestGivenTwoDecisionsWhenComparedThenEveryChangeIsLoggedOnceWithItsReason(t
 }
 
 func TestGivenAddressesToDifferentPeersWhenAServiceIsReportedThenItHasTheUnion(t *testing.T) {
-	got := peersOf(verdicts(yes("a", "10.0.0.1", "x", "z"), yes("a", "10.0.0.2", "y"), no("b", "10.0.0.3", announce.ReasonNoEndpoints)))
-	if diff := cmp.Diff(map[ipam.ServiceKey][]string{svc("a"): {"x", "y", "z"}}, got); diff != "" {
+	got := routed(verdicts(yes("a", "10.0.0.1", "x", "z"), yes("a", "10.0.0.2", "y"), no("b", "10.0.0.3", announce.ReasonNoEndpoints)))
+	if diff := cmp.Diff(wishes{svc("a"): {names: []string{"x", "y", "z"}}}, got, cmp.AllowUnexported(wish{})); diff != "" {
 		t.Errorf("peers (-want +got):\n%s", diff)
 	}
 }
@@ -100,21 +100,24 @@ func TestGivenObjectsAndWhatIsWantedWhenComparedThenTheStepsLeadThere(t *testing
 	me := []metav1.OwnerReference{{UID: "me"}}
 	wrongNode := exists("bgp-1", "a", "me", "tor")
 	wrongNode.says.node = "n2"
-	a := map[ipam.ServiceKey][]string{svc("a"): {"tor"}}
+	a := wishes{svc("a"): {names: []string{"tor"}}}
+	unsure := wishes{svc("a"): {leave: true}}
 	key := svc("a")
 	rows := map[string]struct {
-		want map[ipam.ServiceKey][]string
+		want wishes
 		have []object
 		do   []step
 	}{
-		"all as wanted":       {a, []object{exists("bgp-1", "a", "me", "tor")}, nil},
-		"missing":             {a, nil, []step{{create: &key, names: []string{"tor"}}}},
-		"not wanted":          {nil, []object{exists("bgp-1", "a", "me", "tor")}, []step{{remove: "bgp-1"}}},
-		"twice":               {a, []object{exists("bgp-1", "a", "me", "tor"), exists("bgp-2", "a", "me", "tor")}, []step{{remove: "bgp-2"}}},
-		"other peers":         {a, []object{exists("bgp-1", "a", "me", "spine")}, []step{{report: new(exists("bgp-1", "a", "me", "spine")), names: []string{"tor"}}}},
-		"another node's":      {a, []object{wrongNode}, []step{{report: &wrongNode, names: []string{"tor"}}}},
-		"of an earlier pod":   {a, []object{exists("bgp-1", "a", "earlier", "tor")}, []step{{adopt: "bgp-1"}}},
-		"untrue things first": {a, []object{exists("bgp-9", "b", "me", "tor")}, []step{{remove: "bgp-9"}, {create: &key, names: []string{"tor"}}}},
+		"all as wanted":        {a, []object{exists("bgp-1", "a", "me", "tor")}, nil},
+		"missing":              {a, nil, []step{{create: &key, names: []string{"tor"}}}},
+		"not wanted":           {nil, []object{exists("bgp-1", "a", "me", "tor")}, []step{{remove: "bgp-1"}}},
+		"twice":                {a, []object{exists("bgp-1", "a", "me", "tor"), exists("bgp-2", "a", "me", "tor")}, []step{{remove: "bgp-2"}}},
+		"other peers":          {a, []object{exists("bgp-1", "a", "me", "spine")}, []step{{report: new(exists("bgp-1", "a", "me", "spine")), names: []string{"tor"}}}},
+		"another node's":       {a, []object{wrongNode}, []step{{report: &wrongNode, names: []string{"tor"}}}},
+		"of an earlier pod":    {a, []object{exists("bgp-1", "a", "earlier", "tor")}, []step{{adopt: "bgp-1"}}},
+		"not certain":          {unsure, []object{exists("bgp-1", "a", "me", "tor")}, nil},
+		"not certain, missing": {unsure, nil, nil},
+		"untrue things first":  {a, []object{exists("bgp-9", "b", "me", "tor")}, []step{{remove: "bgp-9"}, {create: &key, names: []string{"tor"}}}},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
@@ -189,9 +192,14 @@ func TestGivenAReportWhenJudgedThenTheVerdictSaysWhatUsersHaveToDo(t *testing.T)
 
 func TestGivenReportsWhenScrapedThenTheMetricsSayWhatIsInForce(t *testing.T) {
 	m := NewMetrics("n1", func() uint64 { return 7 })
+	var known standing
+	observe := func(r node.Report) {
+		known = known.after(r)
+		m.observe(r, known.node)
+	}
 	bad := []intent.Problem{{Object: intent.ObjectRef{Kind: "BGPPeer", Name: "x"}, Kind: intent.Invalid}}
-	m.observe(node.Report{Outcome: node.Applied, InForce: true, Node: verdicts(yes("a", "10.0.0.1"), no("b", "10.0.0.2", announce.ReasonNoEndpoints)), Applies: []node.Application{{How: "delta"}}})
-	m.observe(node.Report{Outcome: node.Unreachable, Node: verdicts(yes("a", "10.0.0.1"), yes("b", "10.0.0.2")), Problems: bad})
+	observe(node.Report{Outcome: node.Applied, InForce: true, Node: verdicts(yes("a", "10.0.0.1"), no("b", "10.0.0.2", announce.ReasonNoEndpoints)), Applies: []node.Application{{How: "delta"}}})
+	observe(node.Report{Outcome: node.Unreachable, Node: verdicts(yes("a", "10.0.0.1"), yes("b", "10.0.0.2")), Problems: bad})
 	want := `
 # HELP metallb_k8s_client_config_loaded_bool 1 once a configuration has been in force, 0 before.
 # TYPE metallb_k8s_client_config_loaded_bool gauge
@@ -205,7 +213,7 @@ metallb_k8s_client_update_errors_total 1
 # HELP metallb_k8s_client_updates_total Changes of Kubernetes objects that were taken in.
 # TYPE metallb_k8s_client_updates_total counter
 metallb_k8s_client_updates_total 7
-# HELP metallb_speaker_announced Addresses that this node announces, 1 each. It is what FRR was told; whether routers took it is theirs to say.
+# HELP metallb_speaker_announced Addresses that this node announces, 1 each. By BGP it is what FRR was told; whether routers took it is theirs to say.
 # TYPE metallb_speaker_announced gauge
 metallb_speaker_announced{ip="10.0.0.1",node="n1",protocol="bgp",service="default/a"} 1
 `
@@ -213,7 +221,7 @@ metallb_speaker_announced{ip="10.0.0.1",node="n1",protocol="bgp",service="defaul
 		"metallb_k8s_client_update_errors_total", "metallb_k8s_client_updates_total", "metallb_speaker_announced"); err != nil {
 		t.Error(err)
 	}
-	m.observe(node.Report{Outcome: node.Applied, InForce: true})
+	observe(node.Report{Outcome: node.Applied, InForce: true})
 	if n := testutil.CollectAndCount(m, "metallb_speaker_announced"); n != 0 {
 		t.Errorf("%d series of addresses are left, want none", n)
 	}

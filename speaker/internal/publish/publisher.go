@@ -25,6 +25,7 @@ import (
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/internal/ipam"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/mirror"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
 )
@@ -68,24 +69,33 @@ func LabelValue(nodeName string) string {
 type Publisher struct {
 	Options
 	owner *owner
-	// bgp keeps the ServiceBGPStatus objects.
-	bgp *register
-	// verdict is what ConfigurationState is to say, lines what to log.
+	// bgp keeps the ServiceBGPStatus objects, layer2 the ServiceL2Status ones.
+	bgp, layer2 *register
+	// verdict is what ConfigurationState is to say.
 	verdict *mailbox[verdict]
-	reports *mailbox[node.Report]
-	synced  []func() bool
+	// standing belongs to who publishes; news has it for digest, and decided what is in force for watch.
+	standing standing
+	news     *mailbox[standing]
+	decided  *mailbox[announce.Node]
+	events   *eventSender
+	lost     lost
+	synced   []func() bool
 }
 
 // New returns a Publisher. The cache is not started yet.
 func New(ctx context.Context, o Options) (*Publisher, error) {
 	p := &Publisher{
 		Options: o, owner: &owner{pod: types.NamespacedName{Namespace: o.Namespace, Name: o.Pod}},
-		verdict: newMailbox[verdict](), reports: newMailbox[node.Report](),
+		verdict: newMailbox[verdict](), news: newMailbox[standing](), decided: newMailbox[announce.Node](), events: newEventSender(o.Client, o.Node, o.Log),
 	}
 	var err error
-	if p.bgp, err = newRegister(o, p.owner, bgpStatus, peersOf); err != nil {
+	if p.bgp, err = newRegister(o, p.owner, bgpStatus, func(ipam.ServiceKey) {}); err != nil {
 		return nil, err
 	}
+	if p.layer2, err = newRegister(o, p.owner, layer2Status, p.assigned); err != nil {
+		return nil, err
+	}
+	p.events.busy = func() bool { return p.bgp.busy.Load() || p.layer2.busy.Load() }
 	informer, err := o.Cache.GetInformer(ctx, &v1beta1.ConfigurationState{}, cache.BlockUntilSynced(false))
 	if err != nil {
 		return nil, fmt.Errorf("watch ConfigurationState: %w", err)
@@ -97,23 +107,28 @@ func New(ctx context.Context, o Options) (*Publisher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch ConfigurationState: %w", err)
 	}
-	p.synced = []func() bool{p.bgp.mirror.HasSynced, registration.HasSynced}
+	p.synced = []func() bool{p.bgp.mirror.HasSynced, p.layer2.mirror.HasSynced, registration.HasSynced}
 	return p, nil
 }
 
 // Publish implements node.Publisher.
 func (p *Publisher) Publish(r node.Report) {
-	p.Metrics.observe(r)
-	p.reports.put(r)
+	p.standing = p.standing.after(r)
+	p.Metrics.observe(r, p.standing.node)
+	p.news.put(p.standing)
 }
 
 // Start writes until ctx ends. What was written stays: whoever starts next on this node takes it over.
 func (p *Publisher) Start(ctx context.Context) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error { p.bgp.mirror.Start(ctx); return nil })
+	tasks.Go(func() error { p.layer2.mirror.Start(ctx); return nil })
 	tasks.Go(func() error { p.digest(ctx); return nil })
+	tasks.Go(func() error { p.watch(ctx); return nil })
+	tasks.Go(func() error { p.events.run(ctx); return nil })
 	tasks.Go(func() error { p.retry(ctx, p.verdict.news, 0, p.writeState); return nil })
-	tasks.Go(func() error { p.retry(ctx, p.bgp.decided.news, calm, p.bgp.write); return nil })
+	tasks.Go(func() error { p.retry(ctx, p.bgp.wishes.news, calm, p.bgp.write); return nil })
+	tasks.Go(func() error { p.retry(ctx, p.layer2.wishes.news, layer2Calm, p.writeLayer2); return nil })
 	return tasks.Wait()
 }
 
@@ -129,22 +144,26 @@ func (p *Publisher) digest(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-p.reports.news:
+		case <-p.news.news:
 		}
-		r, _ := p.reports.get()
-		problems = p.logProblems(ctx, problems, r.Problems)
-		if v := judge(r); v != said { // with the same, there is nothing to write
-			p.verdict.put(v)
-			said = v
+		now, _ := p.news.get()
+		problems = p.logProblems(ctx, problems, now.report.Problems)
+		if now.report.Outcome != 0 {
+			if v := judge(now.report); v != said { // with the same, there is nothing to write
+				p.verdict.put(v)
+				said = v
+			}
 		}
-		if !r.InForce {
-			continue // what was in force still is
-		}
-		for _, l := range transitions(inForce, r.Node) {
+		for _, l := range transitions(inForce, now.node) {
 			l.log(ctx, p.Log)
+			p.lost.note(&l)
 		}
-		inForce = r.Node
-		p.bgp.decided.put(r.Node)
+		logHeld(ctx, p.Log, inForce, now.node)
+		inForce = now.node
+		if now.routed {
+			p.bgp.wishes.put(func() wishes { return routed(now.node) })
+		}
+		p.decided.put(now.node)
 	}
 }
 
@@ -154,6 +173,8 @@ const (
 	lastPause  = time.Minute
 	// calm is how long nothing must change before status objects are written: during a burst, the API server's time belongs to addresses.
 	calm = time.Second
+	// layer2Calm is the same for layer 2: whoever looks for the node that answers now looks when it has just changed.
+	layer2Calm = calm / 4
 )
 
 // retry calls write whenever there is news, once that has settled, and again after a pause when it failed.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
-	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/ipam"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/mirror"
 )
@@ -29,16 +29,32 @@ type register struct {
 	// objects are those that exist, as mirror sees them.
 	objects *inventory
 	mirror  *mirror.Mirror
-	// decided is what to tell of, and want what is to be told of each Service.
-	decided *mailbox[announce.Node]
-	want    func(announce.Node) map[ipam.ServiceKey][]string
+	// wishes work out what is to be told of each Service.
+	wishes *mailbox[func() wishes]
+	// created is called when a Service has got its object.
+	created func(ipam.ServiceKey)
+	// busy is true while there is something to write.
+	busy atomic.Bool
 }
 
+// wishes are what the objects of a kind are to tell, by Service; there is to be no object for any other.
+type wishes map[ipam.ServiceKey]wish
+
+// wish is what one object is to tell.
+type wish struct {
+	// names are to be listed, sorted.
+	names []string
+	// leave says that it is not certain yet: what is there stays.
+	leave bool
+}
+
+func (w wish) equal(o wish) bool { return w.leave == o.leave && slices.Equal(w.names, o.names) }
+
 // newRegister returns a register of this node that follows nothing yet.
-func newRegister(o Options, owner *owner, k kind, want func(announce.Node) map[ipam.ServiceKey][]string) (*register, error) {
+func newRegister(o Options, owner *owner, k kind, created func(ipam.ServiceKey)) (*register, error) {
 	r := &register{
 		kind: k, node: o.Node, namespace: o.Namespace, client: o.Client, owner: owner,
-		objects: newInventory(), decided: newMailbox[announce.Node](), want: want,
+		objects: newInventory(), wishes: newMailbox[func() wishes](), created: created,
 	}
 	var err error
 	r.mirror, err = mirror.New(o.API, mirror.Kind{
@@ -64,45 +80,46 @@ func slim(in any) (any, error) {
 // Put implements mirror.Keeper.
 func (r *register) Put(o client.Object) {
 	r.objects.store(objectOf(o, r.read(o)))
-	r.decided.wake()
+	r.wishes.wake()
 }
 
 // Drop implements mirror.Keeper.
 func (r *register) Drop(key types.NamespacedName) {
 	r.objects.remove(key.Name)
-	r.decided.wake()
+	r.wishes.wake()
 }
 
 // Retain implements mirror.Keeper.
 func (r *register) Retain(exist map[types.NamespacedName]bool, resourceVersion string) {
 	r.objects.retain(exist, resourceVersion)
-	r.decided.wake()
+	r.wishes.wake()
 }
 
 // write writes the objects that do not say what is wanted.
 func (r *register) write(ctx context.Context) error {
-	node, ok := r.decided.get()
-	if !ok {
+	latest, version := r.wishes.get()
+	if version == 0 {
 		return nil
 	}
+	r.busy.Store(true)
+	defer r.busy.Store(false)
 	owner, err := r.owner.references(ctx, r.client)
 	if err != nil {
 		return err
 	}
-	want := r.want(node)
+	want := latest()
 	for _, s := range steps(want, r.objects.all(), r.node, owner) {
 		if err := r.take(ctx, s, owner); err != nil {
 			return err
 		}
-		latest, _ := r.decided.get()
-		if slices.Equal(latest.Verdicts, node.Verdicts) {
+		latest, now := r.wishes.get()
+		if now == version {
 			continue
 		}
-		if !maps.EqualFunc(r.want(latest), want, slices.Equal) {
-			r.decided.wake() // some of the rest may not be wanted any more
+		if version = now; !maps.EqualFunc(latest(), want, wish.equal) {
+			r.wishes.wake() // some of the rest may not be wanted any more
 			return nil
 		}
-		node = latest
 	}
 	return nil
 }
@@ -121,11 +138,11 @@ type step struct {
 }
 
 // steps compares what is wanted with the objects that exist and returns what to write: what is untrue goes first.
-func steps(want map[ipam.ServiceKey][]string, have []object, node string, owner []metav1.OwnerReference) []step {
+func steps(want wishes, have []object, node string, owner []metav1.OwnerReference) []step {
 	var removals, adoptions, reports, creations []step
 	seen := map[ipam.ServiceKey]bool{}
 	for _, o := range have {
-		names, wanted := want[o.service]
+		w, wanted := want[o.service]
 		if !wanted || seen[o.service] {
 			removals = append(removals, step{remove: o.name})
 			continue
@@ -134,13 +151,14 @@ func steps(want map[ipam.ServiceKey][]string, have []object, node string, owner 
 		if len(owner) > 0 && o.owner != owner[0].UID {
 			adoptions = append(adoptions, step{adopt: o.name})
 		}
-		if o.says.node != node || o.says.service != o.service || !slices.Equal(o.says.names, names) {
-			reports = append(reports, step{report: &o, names: names})
+		untrue := o.says.node != node || o.says.service != o.service
+		if untrue || !w.leave && !slices.Equal(o.says.names, w.names) {
+			reports = append(reports, step{report: &o, names: w.names})
 		}
 	}
-	for key, names := range want {
-		if !seen[key] {
-			creations = append(creations, step{create: &key, names: names})
+	for key, w := range want {
+		if !seen[key] && !w.leave {
+			creations = append(creations, step{create: &key, names: w.names})
 		}
 	}
 	slices.SortFunc(creations, func(a, b step) int {
@@ -188,6 +206,7 @@ func (r *register) create(ctx context.Context, service ipam.ServiceKey, names []
 		return fmt.Errorf("create the %s of Service %s: %w", r.name, service, err)
 	}
 	r.objects.store(objectOf(o, r.read(o)))
+	r.created(service)
 	return r.report(ctx, o.GetName(), service, names)
 }
 
@@ -210,7 +229,7 @@ func (r *register) patch(ctx context.Context, name string, content map[string]an
 	switch {
 	case apierrors.IsNotFound(err):
 		r.objects.remove(name)
-		r.decided.wake()
+		r.wishes.wake()
 		return nil
 	case apierrors.IsInvalid(err):
 		// The keys of a status cannot be changed once set; somebody else must have set them. The object is of no use then.

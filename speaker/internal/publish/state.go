@@ -81,8 +81,8 @@ func stateName(nodeName string) string { return v1beta1.ComponentSpeaker + "-" +
 
 // writeState makes this speaker's ConfigurationState say the latest verdict.
 func (p *Publisher) writeState(ctx context.Context) error {
-	v, ok := p.verdict.get()
-	if !ok {
+	v, version := p.verdict.get()
+	if version == 0 {
 		return nil
 	}
 	owner, err := p.owner.references(ctx, p.Client)

@@ -1,0 +1,264 @@
+package publish
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/internal/ipam"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/l2"
+)
+
+const (
+	// grace is how long an address may go unanswered by the node that is to answer for it before anybody is told: opening sockets takes a moment.
+	grace = 2 * time.Second
+	// patience is how long an address may be answered for by no node before anybody is told: a Service often has its address before its pods
+	// are ready.
+	patience = 10 * time.Second
+)
+
+// vigil compares what is decided on layer 2 with what is done, and notes what users are to know of. It belongs to one goroutine.
+type vigil struct {
+	node string
+	// held are the addresses that this node is to answer for, orphans those that no node does.
+	held    map[netip.Addr]*holding
+	orphans map[orphan]*waiting
+}
+
+// holding is what is known of an address that this node is to answer for.
+type holding struct {
+	services []ipam.ServiceKey
+	// unanswered is since when it is not answered on any link, zero while it is; told says that users know.
+	unanswered time.Time
+	told       bool
+	// links are those that it is answered on, nil when no links are named for it and it is on all of them.
+	links []string
+	// rivals are the hardware addresses of other hosts that claim it, by link.
+	rivals map[string]string
+}
+
+// orphan is an address of a Service that no node answers for, and why.
+type orphan struct {
+	service ipam.ServiceKey
+	address netip.Addr
+	code    announce.ReasonCode
+}
+
+// waiting is since when something has been so, and whether users know.
+type waiting struct {
+	since time.Time
+	told  bool
+}
+
+// circumstances are what a vigil looks at besides the decision.
+type circumstances struct {
+	now time.Time
+	// blind says that it is not known what is done for addresses; observed is that otherwise.
+	blind    bool
+	observed []l2.Observed
+	// quorate is false when this speaker cannot know who has an address; spokesman is true on the one node that tells what concerns all, and
+	// alone when it is not known which other speakers there are.
+	quorate, spokesman, alone bool
+}
+
+func newVigil(node string) *vigil {
+	return &vigil{node: node, held: map[netip.Addr]*holding{}, orphans: map[orphan]*waiting{}}
+}
+
+// look takes in what is. It returns what users are to know, and when to look again if nothing changes, 0 for never.
+func (v *vigil) look(decided announce.Node, c circumstances) (notes []note, due time.Duration) {
+	notes = v.hold(decided, c.now)
+	observed := make(map[netip.Addr]*l2.Observed, len(c.observed))
+	for i := range c.observed {
+		observed[c.observed[i].Address] = &c.observed[i]
+	}
+	for _, e := range decided.L2 {
+		h := v.held[e.Address]
+		if h == nil {
+			continue // no Service has it: that cannot be
+		}
+		if c.blind {
+			h.unanswered, h.links = time.Time{}, e.Interfaces
+			continue
+		}
+		o := cmp.Or(observed[e.Address], &l2.Observed{Address: e.Address})
+		notes = append(notes, v.contest(h, o)...)
+		told, wait := v.answer(h, e, o, c.now)
+		notes, due = append(notes, told...), soonest(due, wait)
+	}
+	told, wait := v.mind(decided, c)
+	return append(notes, told...), soonest(due, wait)
+}
+
+// hold makes held the addresses that this node is to answer for.
+func (v *vigil) hold(decided announce.Node, now time.Time) (notes []note) {
+	services := map[netip.Addr][]ipam.ServiceKey{}
+	for _, verdict := range decided.Verdicts {
+		if verdict.Announce && verdict.Protocol == announce.ProtocolLayer2 {
+			services[verdict.Address] = append(services[verdict.Address], verdict.Service)
+		}
+	}
+	for address, h := range v.held {
+		if len(services[address]) > 0 {
+			continue
+		}
+		for link, rival := range h.rivals {
+			notes = append(notes, about(h.services, note{reason: eventConflictEnded,
+				message: fmt.Sprintf("node %q does not answer for %s any more, which %s on link %s claimed", v.node, address, rival, link)})...)
+		}
+		delete(v.held, address)
+	}
+	for address, keys := range services {
+		if v.held[address] == nil {
+			v.held[address] = &holding{unanswered: now}
+		}
+		v.held[address].services = keys
+	}
+	return notes
+}
+
+// answer notes when an address is not answered for by the node that is to, and when that is over.
+func (v *vigil) answer(h *holding, e announce.L2Entry, o *l2.Observed, now time.Time) (notes []note, due time.Duration) {
+	h.links = nil
+	if len(o.Links) > 0 {
+		h.unanswered, h.told = time.Time{}, false
+		if e.Interfaces != nil {
+			for _, l := range o.Links {
+				h.links = append(h.links, l.Name)
+			}
+		}
+		return nil, 0
+	}
+	if h.unanswered.IsZero() {
+		h.unanswered = now
+	}
+	if wait := h.unanswered.Add(grace).Sub(now); wait > 0 || h.told {
+		return nil, max(wait, 0)
+	}
+	h.told = true
+	why := strings.Join(o.Problems, "; ")
+	return about(h.services, note{warning: true, reason: eventFailed,
+		message: fmt.Sprintf("node %q is to answer for %s and cannot: %s", v.node, e.Address, cmp.Or(why, "it has not begun to"))}), 0
+}
+
+// contest notes conflicts that begin and end.
+func (v *vigil) contest(h *holding, o *l2.Observed) (notes []note) {
+	rivals := map[string]string{}
+	for _, c := range o.Conflicts {
+		if c.Ongoing {
+			rivals[c.Link] = c.Hardware.String()
+		}
+	}
+	for _, link := range slices.Sorted(maps.Keys(rivals)) {
+		if _, known := h.rivals[link]; !known {
+			notes = append(notes, about(h.services, note{warning: true, reason: eventConflict, message: fmt.Sprintf(
+				"%s on link %s claims %s, which node %q answers for: give that host another address, or the Service; until then clients may reach either",
+				rivals[link], link, o.Address, v.node)})...)
+		}
+	}
+	for _, link := range slices.Sorted(maps.Keys(h.rivals)) {
+		if _, still := rivals[link]; !still {
+			notes = append(notes, about(h.services, note{reason: eventConflictEnded,
+				message: fmt.Sprintf("nobody but node %q claims %s on link %s any more", v.node, o.Address, link)})...)
+		}
+	}
+	h.rivals = rivals
+	return notes
+}
+
+// mind notes the addresses that no node answers for. All speakers see the same; the spokesman tells.
+func (v *vigil) mind(decided announce.Node, c circumstances) (notes []note, due time.Duration) {
+	present := map[orphan]bool{}
+	var last announce.ReasonCode
+	for _, verdict := range decided.Verdicts {
+		if !c.quorate || verdict.Protocol != announce.ProtocolLayer2 || verdict.Announce || verdict.Owner != "" ||
+			verdict.Reason.Code == announce.ReasonNotQuorate {
+			continue
+		}
+		key := orphan{verdict.Service, verdict.Address, verdict.Reason.Code}
+		present[key] = true
+		w := v.orphans[key]
+		if w == nil {
+			w = &waiting{since: c.now}
+			v.orphans[key] = w
+		}
+		if wait := w.since.Add(patience).Sub(c.now); wait > 0 || w.told {
+			due = soonest(due, max(wait, 0))
+			continue
+		}
+		w.told = true
+		if n := len(notes); n > 0 && notes[n-1].service == verdict.Service && last == verdict.Reason.Code {
+			continue // the same is to be said of another address of the Service
+		}
+		last = verdict.Reason.Code
+		notes = append(notes, note{service: verdict.Service, warning: true, reason: eventFailed, logged: c.alone,
+			message: fmt.Sprintf("no node answers for %s: %s", verdict.Address, verdict.Reason.Detail)})
+	}
+	maps.DeleteFunc(v.orphans, func(o orphan, _ *waiting) bool { return !present[o] })
+	if !c.spokesman && !c.alone {
+		return nil, due
+	}
+	return notes, due
+}
+
+// answered says what ServiceL2Status objects are to tell: of the Services with an address that this node answers for, on which links; nothing
+// new of those of which that is not certain yet.
+func (v *vigil) answered(decided announce.Node) wishes {
+	all := wishes{}
+	everywhere := map[ipam.ServiceKey]bool{}
+	for _, h := range v.held {
+		if h.told {
+			continue
+		}
+		for _, service := range h.services {
+			w := all[service]
+			if !h.unanswered.IsZero() {
+				w.leave = true
+			} else if h.links == nil {
+				everywhere[service] = true
+			} else {
+				w.names = append(w.names, h.links...)
+			}
+			all[service] = w
+		}
+	}
+	for service, w := range all {
+		slices.Sort(w.names)
+		if w.names = slices.Compact(w.names); everywhere[service] {
+			w.names = nil
+		}
+		all[service] = w
+	}
+	for _, verdict := range decided.Verdicts {
+		// Who has not met the others yet does not know what it will have.
+		if verdict.Protocol == announce.ProtocolLayer2 && verdict.Reason.Code == announce.ReasonNotQuorate {
+			if _, known := all[verdict.Service]; !known {
+				all[verdict.Service] = wish{leave: true}
+			}
+		}
+	}
+	return all
+}
+
+// about returns a note for each Service.
+func about(services []ipam.ServiceKey, n note) []note {
+	notes := make([]note, len(services))
+	for i, service := range services {
+		n.service = service
+		notes[i] = n
+	}
+	return notes
+}
+
+// soonest is the lesser of two times to wait, of which 0 means for ever.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
