@@ -78,6 +78,10 @@ var buildReloader = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asSpeaker) != "" {
+		main()
+		return
+	}
 	ctrl.SetLogger(logr.Discard())
 	code := m.Run()
 	if program, err := buildReloader(); err == nil {
@@ -173,8 +177,17 @@ func (w *world) refuseNeighbor(address, words string) {
 	})
 }
 
-// connect installs the definitions and creates what every test needs: the namespace, the node, the pod of the speaker.
+// connect installs the definitions and creates what a speaker needs: the namespace, the node, the pod of the speaker.
 func (w *world) connect() {
+	w.Helper()
+	w.install()
+	w.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node1", Labels: map[string]string{"rack": "a"}}})
+	w.create(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "speaker-x"},
+		Spec: corev1.PodSpec{NodeName: "node1", Containers: []corev1.Container{{Name: "speaker", Image: "speaker"}}}})
+}
+
+// install installs the definitions and creates the namespace.
+func (w *world) install() {
 	w.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
@@ -198,9 +211,6 @@ func (w *world) connect() {
 		frrtest.Eventually(w, frrtest.Patience, func() error { return established(w.Context(), c, d.Name) })
 	}
 	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
-	w.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node1", Labels: map[string]string{"rack": "a"}}})
-	w.create(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "speaker-x"},
-		Spec: corev1.PodSpec{NodeName: "node1", Containers: []corev1.Container{{Name: "speaker", Image: "speaker"}}}})
 }
 
 func established(ctx context.Context, c client.Client, name string) error {

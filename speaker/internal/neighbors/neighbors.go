@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -176,14 +177,19 @@ func (n *Neighbors) try(ctx context.Context) (*members.Members, error) {
 // remedy says what somebody can do about an error.
 func (n *Neighbors) remedy(err error) string {
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
+	case is(err, syscall.EADDRINUSE):
 		return fmt.Sprintf("another program on this node has port %[1]d, TCP or UDP: `ss -lnptu 'sport = :%[1]d'` names it; stop it, or give all speakers another --ml-bindport", n.Gossip.BindPort)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
+	case is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Sprintf("%s is not an address of this node: --ml-bindaddr is to be that of the pod", n.Gossip.BindAddr)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		return fmt.Sprintf("the key of the gossip is to be at %s (--ml-secret-key-path), from the Secret memberlist", n.Gossip.SecretPath)
 	}
 	return "see the flags --ml-… in docs/speaker.md"
+}
+
+// is tells whether an error comes from that one of the kernel. memberlist keeps its words only.
+func is(err error, number syscall.Errno) bool {
+	return errors.Is(err, number) || strings.Contains(err.Error(), number.Error())
 }
 
 // wait makes it known why there are no neighbors yet.
