@@ -137,6 +137,16 @@ func TestGivenBalancedAddressesWhenANodeIsImpairedThenTheOthersShareItsOwnEvenly
 	}
 }
 
+func TestGivenBalancedAddressesWhenTwoNodesAreImpairedThenPlacesAreAsIfTheyWereGone(t *testing.T) {
+	for _, c := range []struct{ nodes, addresses int }{{3, 1000}, {5, 12}, {5, 1000}, {10, 200}} {
+		in := crowd(c.nodes, c.addresses, true)
+		bad := impaired(impaired(in, "node-0", "is not Ready"), "node-1", "is not Ready")
+		if n := moved(owners(t, without(without(in, "node-0"), "node-1")), owners(t, bad)); n > 0 {
+			t.Errorf("%d addresses over %d nodes: %d are elsewhere", c.addresses, c.nodes, n)
+		}
+	}
+}
+
 func TestGivenANodeThatIsFitAgainWhenItWithholdsThenItGetsItsOwnBackInSteps(t *testing.T) {
 	in := crowd(3, 300, true)
 	whole, back := owners(t, in), -1

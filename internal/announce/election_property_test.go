@@ -288,6 +288,31 @@ func TestGivenAHashWhenANodeBecomesImpairedOrFitThenOnlyMoveTheAddressesThatItHa
 	})
 }
 
+func TestGivenAnyViewWhenNobodyNeedsTheImpairedNodesThenTheOwnersAreAsIfThoseWereGone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawNetwork(t, true)
+		// Many addresses of one Service each, so that equal shares matter.
+		for i := range rapid.IntRange(0, 12).Draw(t, "more") {
+			in.Services = append(in.Services, web(fmt.Sprintf("more%d", i), fmt.Sprintf("10.0.2.%d", i)))
+		}
+		with, gone := owners(t, in), in
+		bad := map[string]bool{}
+		for _, n := range in.Nodes {
+			if n.Impaired != "" {
+				bad[n.Name], gone = true, without(gone, n.Name)
+			}
+		}
+		for _, owner := range with {
+			if bad[owner] {
+				return
+			}
+		}
+		if got := owners(t, gone); !maps.Equal(with, got) {
+			t.Fatalf("owners are %v, and %v when %v are gone", with, got, bad)
+		}
+	})
+}
+
 func TestGivenAnyViewWhenAllNodesAreImpairedThenTheOwnersAreThoseOfNone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawNetwork(t, true)

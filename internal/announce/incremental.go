@@ -75,9 +75,12 @@ func (n *Incremental) Compute(services []*Service) Node {
 // See replaces what is known of the surroundings on layer 2: in.Members, in.Quorate, and of in.Nodes what their speakers gossip and whether
 // they are impaired. The rest of in is as it was for NewIncremental.
 func (n *Incremental) See(in Input) {
-	said := n.layer2.said
+	before := n.layer2
 	n.layer2 = newLayer2(n.scope, &in)
-	n.layer2.said = said
+	n.layer2.said = before.said
+	if e := n.layer2.e; e != nil && before.e != nil {
+		e.bids, e.seats = before.e.bids, before.e.seats // as memory only
+	}
 }
 
 // carry claims or releases the prefixes of an outcome.
