@@ -1,12 +1,15 @@
 package l2
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"regexp"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/link"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/wire"
 	"github.com/seed-551707bd/metallb-operator/test/segment"
@@ -48,5 +51,24 @@ func BenchmarkHear(b *testing.B) {
 				b.Errorf("%+v, want %d answers", got, b.N)
 			}
 		})
+	}
+}
+
+// BenchmarkObserved is the time that looking at what is done takes on a node with many addresses and the links of many containers. Apply may be
+// waiting for it.
+func BenchmarkObserved(b *testing.B) {
+	r := New(Options{Excluded: []*regexp.Regexp{regexp.MustCompile("^docker.*"), regexp.MustCompile("^veth.*"), regexp.MustCompile("^cali.*")}})
+	r.links = []link.Link{{Index: 1, Name: "eth0"}}
+	for i := range 100 {
+		r.links = append(r.links, link.Link{Index: i + 2, Name: fmt.Sprintf("cali%d", i)})
+	}
+	for i := range 1000 {
+		r.want = append(r.want, announce.L2Entry{Address: netip.AddrFrom4([4]byte{10, 0, byte(i / 250), byte(i % 250)})})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if got := r.Observed(); len(got) != len(r.want) {
+			b.Fatalf("%d observed, want %d", len(got), len(r.want))
+		}
 	}
 }

@@ -251,7 +251,7 @@ func TestGivenLinksOfManyStatesWhenAWantIsDividedThenItGoesToThoseThatCanAndAreM
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			r := New(Options{Excluded: excluded})
-			if got := r.observe(row.want).Problems; !slices.Equal(got, []string{"the links of this node are not known yet"}) {
+			if got := r.observe(row.want, nil).Problems; !slices.Equal(got, []string{"the links of this node are not known yet"}) {
 				t.Errorf("before links are read the problems are %q", got)
 			}
 			r.links = links

@@ -32,18 +32,36 @@ type Answering struct {
 func (r *Responder) Observed() []Observed {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := make([]Observed, 0, len(r.want))
+	list, prospects := make([]Observed, 0, len(r.want)), r.prospects()
 	for _, e := range r.want {
-		list = append(list, r.observe(e))
+		list = append(list, r.observe(e, prospects))
 	}
 	return list
 }
 
-func (r *Responder) observe(e announce.L2Entry) Observed {
+// prospect is what can be expected of a link, whatever the address: nodes have hundreds of links, and thousands of addresses.
+type prospect struct {
+	index int
+	name  string
+	// obstacle4 and obstacle6 keep addresses of a family from being answered on the link, "" for nothing.
+	obstacle4, obstacle6 string
+	// expected says that an obstacle is worth telling to somebody who named no links.
+	expected bool
+}
+
+func (r *Responder) prospects() []prospect {
+	all := make([]prospect, len(r.links))
+	for i, l := range r.links {
+		all[i] = prospect{l.Index, l.Name, obstacle(l, true, r.Excluded), obstacle(l, false, r.Excluded), expected(l, r.Excluded)}
+	}
+	return all
+}
+
+func (r *Responder) observe(e announce.L2Entry, prospects []prospect) Observed {
 	o := Observed{Address: e.Address}
-	for _, l := range r.links {
-		if meant(e, l.Name) {
-			r.observeOn(l, e, &o)
+	for i := range prospects {
+		if meant(e, prospects[i].name) {
+			r.observeOn(&prospects[i], e, &o)
 		}
 	}
 	for _, name := range e.Interfaces {
@@ -65,31 +83,34 @@ func (r *Responder) observe(e announce.L2Entry) Observed {
 }
 
 // observeOn adds what is done on one link.
-func (r *Responder) observeOn(l link.Link, e announce.L2Entry, o *Observed) {
-	at := place{l.Index, e.Address.Is4()}
-	if why := obstacle(l, at.ipv4, r.Excluded); why != "" {
-		if e.Interfaces != nil || expected(l, r.Excluded) {
-			o.Problems = append(o.Problems, l.Name+" "+why)
+func (r *Responder) observeOn(l *prospect, e announce.L2Entry, o *Observed) {
+	at, why := place{l.index, e.Address.Is4()}, l.obstacle6
+	if at.ipv4 {
+		why = l.obstacle4
+	}
+	if why != "" {
+		if e.Interfaces != nil || l.expected {
+			o.Problems = append(o.Problems, l.name+" "+why)
 		}
 		return
 	}
 	s := r.stations[at]
 	if s == nil {
 		words := cmp.Or(r.failures[at].words, "its socket is being opened")
-		o.Problems = append(o.Problems, l.Name+": "+words)
+		o.Problems = append(o.Problems, l.name+": "+words)
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if h := s.keeper.holdings[e.Address]; h != nil {
-		o.Links = append(o.Links, Answering{Name: l.Name, Since: h.since})
+		o.Links = append(o.Links, Answering{Name: l.name, Since: h.since})
 		if h.conflict.Address.IsValid() {
 			o.Conflicts = append(o.Conflicts, h.conflict)
 		}
 	}
 	for _, words := range []string{s.trouble, s.missing} {
 		if words != "" {
-			o.Problems = append(o.Problems, l.Name+": "+words)
+			o.Problems = append(o.Problems, l.name+": "+words)
 		}
 	}
 }
