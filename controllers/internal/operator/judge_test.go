@@ -117,7 +117,7 @@ func TestJudge(t *testing.T) {
 		},
 		"a speaker takes too long": {
 			before: available, after: patience, seen: notReady(running(), "n3", corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}),
-			want: "Available Degraded", words: []string{"speaker: 2 of 3 pods ready: node n3: not ready for more than 2m0s: container frr is not ready"},
+			want: "Available Degraded", words: []string{"speaker: 2 of 3 pods ready: node n3: not ready for more than 2m0s: container frr is not ready, its log says why"},
 		},
 		"an image cannot be had": {
 			seen: notReady(running(), "n2", waitingFor("ImagePullBackOff")), want: "Degraded",
@@ -126,7 +126,7 @@ func TestJudge(t *testing.T) {
 		"a port of a node is taken": {
 			seen: with(running(), func(o *observed) { o.pods[3] = unplaced("n3") }), want: "Degraded",
 			words: []string{"speaker: 2 of 3 pods ready: node n3: cannot be placed: 0/3 nodes are available: 1 node(s) didn't have free ports for the requested " +
-				"pod ports. Another pod there has one of 9120/TCP, 7946/UDP"},
+				"pod ports; another pod there has one of the ports 9120/TCP, 7946/UDP"},
 		},
 		"two speakers keep ending": {
 			before: available, seen: notReady(notReady(running(), "n2", waitingFor("CrashLoopBackOff")), "n1", waitingFor("CrashLoopBackOff")),

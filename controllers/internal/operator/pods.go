@@ -48,7 +48,7 @@ func diagnose(pod *corev1.Pod, unreachable map[string]bool, now time.Time) diagn
 		case c.Type == corev1.PodReady && c.LastTransitionTime.After(since):
 			since = c.LastTransitionTime.Time
 		case c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable:
-			return diagnosis{state: podFailing, why: "cannot be placed: " + c.Message + portsOf(pod, c.Message)}
+			return diagnosis{state: podFailing, why: "cannot be placed: " + strings.TrimSuffix(c.Message, ".") + portsOf(pod, c.Message)}
 		}
 	}
 	if why := stuck(pod); why != "" {
@@ -70,7 +70,7 @@ func portsOf(pod *corev1.Pod, message string) string {
 			}
 		}
 	}
-	return " Another pod there has one of " + strings.Join(ports, ", ")
+	return "; another pod there has one of the ports " + strings.Join(ports, ", ")
 }
 
 // meantFor is the node that a DaemonSet made the pod for, also before it is placed there, "" for other pods.
@@ -135,7 +135,7 @@ func waiting(pod *corev1.Pod) string {
 		case c.State.Waiting != nil && c.State.Waiting.Reason != "PodInitializing":
 			return fmt.Sprintf("container %s waits: %s", c.Name, c.State.Waiting.Reason)
 		case c.State.Running != nil && !c.Ready:
-			return fmt.Sprintf("container %s is not ready", c.Name)
+			return fmt.Sprintf("container %s is not ready, its log says why", c.Name)
 		case c.State.Terminated != nil && c.State.Terminated.ExitCode != 0:
 			return fmt.Sprintf("container %s ended with exit code %d", c.Name, c.State.Terminated.ExitCode)
 		}
