@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime/debug"
+	"runtime"
 	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
+	kinds "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
@@ -49,9 +49,10 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	// Twice the usual work for the garbage collector, for half the garbage: there is little work and, in a burst, much garbage.
-	if getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+	// One worker decides, and what a burst is made of is small steps that goroutines hand to each other: on one processor that wakes no other
+	// thread, and the garbage collector finds no idle processor to take from whoever else is on the machine.
+	if getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
 	}
 	ctrl.SetLogger(logging.Logr(log))
 	klog.SetLogger(logging.Logr(log))
@@ -79,8 +80,8 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 func newManager(config *rest.Config, o Options) (manager.Manager, error) {
 	// Requests are limited by the API server's priority and fairness, not by this client.
 	config.QPS = -1
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
+	scheme := kinds.NewScheme()
+	for _, add := range []func(*kinds.Scheme) error{corev1.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("registering the kinds of objects: %w", err)
 		}

@@ -16,7 +16,7 @@ const (
 	eventBurst = 10
 	// eventPatience is how long an event waits at most for the writes of addresses to be through, eventCalm how long these must have been
 	// through, and eventPoll how often it looks.
-	eventPatience = 20 * time.Second
+	eventPatience = time.Minute
 	eventCalm     = 300 * time.Millisecond
 	eventPoll     = 50 * time.Millisecond
 	// maxEvents is how many events wait at most; beyond it the oldest are dropped. Their lines are in the log.
