@@ -155,11 +155,15 @@ func (p *Publisher) bury(ctx context.Context) error {
 	if p.Membership == nil {
 		return nil
 	}
+	lost := p.lost.of(p.Membership.Snapshot().Alive)
+	if len(lost) == 0 {
+		return nil
+	}
 	mine := map[ipam.ServiceKey]bool{}
 	for _, o := range p.layer2.objects.all() {
 		mine[o.service] = true
 	}
-	for node, services := range p.lost.of(p.Membership.Snapshot().Alive) {
+	for node, services := range lost {
 		maps.DeleteFunc(services, func(s ipam.ServiceKey, _ bool) bool { return !mine[s] })
 		if len(services) == 0 {
 			continue

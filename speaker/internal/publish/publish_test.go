@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +24,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/internal/ipam"
 	"github.com/seed-551707bd/metallb-operator/internal/logging"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrstate"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/l2"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
 )
 
@@ -51,12 +53,21 @@ func TestGivenTwoDecisionsWhenComparedThenEveryChangeIsLoggedOnceWithItsReason(t
 			[]string{`"msg":"service has IP, announcing","event":"serviceAnnounced","service":"default/a","ips":["10.0.0.1"],"pool":"pool","protocol":"bgp","peers":["tor"]}`}},
 		"two addresses of one": {verdicts(), verdicts(yes("a", "10.0.0.1", "tor"), yes("a", "2001:db8::1", "tor")),
 			[]string{`"ips":["10.0.0.1","2001:db8::1"]`}},
-		"nothing new":          {verdicts(yes("a", "10.0.0.1")), verdicts(yes("a", "10.0.0.1")), nil},
-		"never announced":      {verdicts(), verdicts(no("a", "10.0.0.1", announce.ReasonNoEndpoints)), nil},
-		"the last endpoint":    {verdicts(yes("a", "10.0.0.1")), verdicts(no("a", "10.0.0.1", announce.ReasonNoEndpoints)), []string{`"event":"serviceWithdrawn","service":"default/a","ip":["10.0.0.1"],"pool":"pool","protocol":"bgp","reason":"noEndpoints","detail":"because"}`}},
-		"the Service":          {verdicts(yes("a", "10.0.0.1")), verdicts(), []string{`"reason":"serviceDeleted"`}},
-		"the address":          {verdicts(yes("a", "10.0.0.1")), verdicts(no("a", "", announce.ReasonNoAddress)), []string{`"reason":"noIPAllocated"`}},
-		"another address":      {verdicts(yes("a", "10.0.0.1")), verdicts(yes("a", "10.0.0.2")), []string{`"event":"serviceAnnounced","service":"default/a","ips":["10.0.0.2"]`, `"reason":"loadBalancerIPChanged"`}},
+		"nothing new":       {verdicts(yes("a", "10.0.0.1")), verdicts(yes("a", "10.0.0.1")), nil},
+		"never announced":   {verdicts(), verdicts(no("a", "10.0.0.1", announce.ReasonNoEndpoints)), nil},
+		"the last endpoint": {verdicts(yes("a", "10.0.0.1")), verdicts(no("a", "10.0.0.1", announce.ReasonNoEndpoints)), []string{`"event":"serviceWithdrawn","service":"default/a","ip":["10.0.0.1"],"pool":"pool","protocol":"bgp","reason":"noEndpoints","detail":"because"}`}},
+		"the Service":       {verdicts(yes("a", "10.0.0.1")), verdicts(), []string{`"reason":"serviceDeleted"`}},
+		"the address":       {verdicts(yes("a", "10.0.0.1")), verdicts(no("a", "", announce.ReasonNoAddress)), []string{`"reason":"noIPAllocated"`}},
+		"another address":   {verdicts(yes("a", "10.0.0.1")), verdicts(yes("a", "10.0.0.2")), []string{`"event":"serviceAnnounced","service":"default/a","ips":["10.0.0.2"]`, `"reason":"loadBalancerIPChanged"`}},
+		"the last L2Advertisement": {verdicts(yes("a", "10.0.0.1", "tor"), on("a", "10.0.0.1", "n1")), verdicts(yes("a", "10.0.0.1", "tor")), []string{
+			`"event":"serviceWithdrawn","service":"default/a","ip":["10.0.0.1"],"pool":"pool","protocol":"layer2","reason":"noMatchingAdvertisement"`}},
+		"the last L2Advertisement, and nothing else": {verdicts(no("a", "10.0.0.1", announce.ReasonNoPeer), on("a", "10.0.0.1", "n1")), verdicts(no("a", "10.0.0.1", announce.ReasonNoPeer)),
+			[]string{`"protocol":"layer2","reason":"noMatchingAdvertisement"`}},
+		"the pool":             {verdicts(no("a", "10.0.0.1", announce.ReasonNoPeer), on("a", "10.0.0.1", "n1")), verdicts(no("a", "10.0.0.1", announce.ReasonNotAllowed)), []string{`"protocol":"layer2","reason":"ipNotAllowed","detail":"because"`}},
+		"by layer 2":           {verdicts(), verdicts(on("a", "10.0.0.1", "n1")), []string{`"event":"serviceAnnounced","service":"default/a","ips":["10.0.0.1"],"pool":"pool","protocol":"layer2"}`}},
+		"taken over":           {verdicts(on("a", "10.0.0.1", "n2")), verdicts(on("a", "10.0.0.1", "n1")), []string{`"event":"serviceAnnounced","service":"default/a","ips":["10.0.0.1"],"pool":"pool","protocol":"layer2","from":"n2"}`}},
+		"given away":           {verdicts(on("a", "10.0.0.1", "n1")), verdicts(on("a", "10.0.0.1", "n2")), []string{`"reason":"notOwner","detail":"node n2 announces it: hash","to":"n2"}`}},
+		"from one to another":  {verdicts(on("a", "10.0.0.1", "n2")), verdicts(on("a", "10.0.0.1", "n3")), nil},
 		"one of two addresses": {verdicts(yes("a", "10.0.0.1"), yes("a", "10.0.0.2")), verdicts(yes("a", "10.0.0.1"), no("a", "10.0.0.2", announce.ReasonNotAllowed)), []string{`"ip":["10.0.0.2"],"pool":"pool","protocol":"bgp","reason":"ipNotAllowed"`}},
 	}
 	for name, row := range rows {
@@ -172,6 +183,7 @@ func TestGivenAReportWhenJudgedThenTheVerdictSaysWhatUsersHaveToDo(t *testing.T)
 		"a bad object":   {node.Report{Outcome: node.Applied, Problems: []intent.Problem{bad}}, v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError, []string{bad.Error()}},
 		"refused, too":   {node.Report{Outcome: node.Refused, Words: "% No", Problems: []intent.Problem{bad}}, v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError, []string{"FRR refuses", "% No", bad.Error()}},
 		"no reloader":    {node.Report{Outcome: node.Unreachable, Words: "connect"}, v1beta1.ConfigurationUnknown, v1beta1.ReasonInfraError, []string{"cannot be reached", "connect"}},
+		"not known yet":  {node.Report{Outcome: node.Pending, Problems: []intent.Problem{bad}}, v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError, []string{bad.Error()}},
 		"something else": {node.Report{Outcome: node.Failed, Words: "strange"}, v1beta1.ConfigurationUnknown, v1beta1.ReasonUnknownError, []string{"could not be applied", "strange"}},
 		"a long list":    {node.Report{Outcome: node.Refused, Words: strings.Repeat("ä", 9000)}, v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError, []string{"ä …"}},
 	}
@@ -199,7 +211,8 @@ func TestGivenReportsWhenScrapedThenTheMetricsSayWhatIsInForce(t *testing.T) {
 	}
 	bad := []intent.Problem{{Object: intent.ObjectRef{Kind: "BGPPeer", Name: "x"}, Kind: intent.Invalid}}
 	observe(node.Report{Outcome: node.Applied, InForce: true, Node: verdicts(yes("a", "10.0.0.1"), no("b", "10.0.0.2", announce.ReasonNoEndpoints)), Applies: []node.Application{{How: "delta"}}})
-	observe(node.Report{Outcome: node.Unreachable, Node: verdicts(yes("a", "10.0.0.1"), yes("b", "10.0.0.2")), Problems: bad})
+	observe(node.Report{Outcome: node.Unreachable, Node: verdicts(yes("a", "10.0.0.1"), yes("b", "10.0.0.2"), no("b", "", announce.ReasonNoAddress)), Problems: bad})
+	observe(node.Report{Outcome: node.Pending, Node: verdicts(yes("b", "10.0.0.2"), on("c", "10.0.0.3", "n1"), on("c", "10.0.0.4", ""), on("c", "10.0.0.5", ""))})
 	want := `
 # HELP metallb_k8s_client_config_loaded_bool 1 once a configuration has been in force, 0 before.
 # TYPE metallb_k8s_client_config_loaded_bool gauge
@@ -216,14 +229,127 @@ metallb_k8s_client_updates_total 7
 # HELP metallb_speaker_announced Addresses that this node announces, 1 each. By BGP it is what FRR was told; whether routers took it is theirs to say.
 # TYPE metallb_speaker_announced gauge
 metallb_speaker_announced{ip="10.0.0.1",node="n1",protocol="bgp",service="default/a"} 1
+metallb_speaker_announced{ip="10.0.0.3",node="n1",protocol="layer2",service="default/c"} 1
+# HELP metallb_speaker_not_announced Addresses of Services that this node does not announce, by the reason for it.
+# TYPE metallb_speaker_not_announced gauge
+metallb_speaker_not_announced{protocol="bgp",reason="noEndpoints"} 1
+metallb_speaker_not_announced{protocol="layer2",reason="interfaceMissing"} 2
 `
 	if err := testutil.CollectAndCompare(m, strings.NewReader(want), "metallb_k8s_client_config_loaded_bool", "metallb_k8s_client_config_stale_bool",
-		"metallb_k8s_client_update_errors_total", "metallb_k8s_client_updates_total", "metallb_speaker_announced"); err != nil {
+		"metallb_k8s_client_update_errors_total", "metallb_k8s_client_updates_total", "metallb_speaker_announced", "metallb_speaker_not_announced"); err != nil {
 		t.Error(err)
 	}
 	observe(node.Report{Outcome: node.Applied, InForce: true})
 	if n := testutil.CollectAndCount(m, "metallb_speaker_announced"); n != 0 {
 		t.Errorf("%d series of addresses are left, want none", n)
+	}
+}
+
+func TestGivenReportsWhenPutTogetherThenLayer2IsInForceAtOnceAndBGPWhenFRRRunsIt(t *testing.T) {
+	bgp, later := yes("a", "10.0.0.1", "tor"), yes("b", "10.0.0.2", "tor")
+	one, two := on("a", "10.0.0.1", "n1"), on("b", "10.0.0.2", "n2")
+	rows := map[string]struct {
+		reports []node.Report
+		node    announce.Node
+		routed  bool
+		outcome node.Outcome
+		words   string
+	}{
+		"pending at first": {[]node.Report{{Outcome: node.Pending, Node: layer2Node(nil, bgp, one)}}, layer2Node(nil, one), false, 0, ""},
+		"applied": {[]node.Report{{Outcome: node.Pending, Node: layer2Node(nil, bgp, one)}, {Outcome: node.Applied, InForce: true, Node: layer2Node(nil, bgp, one)}},
+			layer2Node(nil, bgp, one), true, node.Applied, ""},
+		"pending after that": {[]node.Report{{Outcome: node.Applied, InForce: true, Node: layer2Node(nil, bgp, one)}, {Outcome: node.Pending, Node: layer2Node(nil, bgp, later, two)}},
+			layer2Node(nil, bgp, two), true, node.Applied, ""},
+		"refused, then layer 2": {[]node.Report{{Outcome: node.Refused, InForce: true, Words: "% No", Node: layer2Node(nil, bgp)}, {Outcome: node.Pending, Node: layer2Node(nil, bgp, one, later, two)}},
+			layer2Node(nil, bgp, one, two), true, node.Refused, "% No"},
+		"layer 2 gone": {[]node.Report{{Outcome: node.Applied, InForce: true, Node: layer2Node(nil, bgp, one)}, {Outcome: node.Unreachable, Words: "away", Node: layer2Node(nil, later)}},
+			layer2Node(nil, bgp), true, node.Unreachable, "away"},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			var s standing
+			for _, r := range row.reports {
+				s = s.after(r)
+			}
+			if diff := cmp.Diff(row.node, s.node, cmpopts.EquateEmpty(), equateAddresses); diff != "" {
+				t.Errorf("in force (-want +got):\n%s", diff)
+			}
+			if s.routed != row.routed || s.report.Outcome != row.outcome || s.report.Words != row.words {
+				t.Errorf("BGP in force %t, outcome %v %q; want %t, %v %q", s.routed, s.report.Outcome, s.report.Words, row.routed, row.outcome, row.words)
+			}
+		})
+	}
+}
+
+func TestGivenAReasonNotToAnswerWhenItIsNewThenTheLogAtDebugHasIt(t *testing.T) {
+	before := verdicts(on("a", "10.0.0.1", "n1"), on("b", "10.0.0.2", ""), on("c", "10.0.0.3", "n1"))
+	after := verdicts(on("a", "10.0.0.1", ""), on("b", "10.0.0.2", ""), on("c", "10.0.0.3", "n2"), no("d", "10.0.0.4", announce.ReasonNoPeer))
+	for level, want := range map[string]string{
+		"info": "",
+		"debug": `"msg":"not answering for an address","event":"skipping should announce l2","service":"default/a","ip":"10.0.0.1","pool":"pool","protocol":"layer2",` +
+			`"reason":"interfaceMissing","detail":"node n1: interface eth1 is missing"}`,
+	} {
+		var out strings.Builder
+		log, err := logging.New(&out, level)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logHeld(t.Context(), log, before, after)
+		if got := out.String(); !strings.HasSuffix(got, want+strings.Repeat("\n", strings.Count(got, "\n"))) || strings.Count(got, "\n") != min(1, len(want)) {
+			t.Errorf("at level %s it logged %q, want one line that ends in %q", level, got, want)
+		}
+	}
+}
+
+func TestGivenLayer2WhenScrapedThenTheMetricsSayWhatWasDoneForEachAddress(t *testing.T) {
+	e := newEdge()
+	e.counters = l2.Counters{
+		Addresses: map[netip.Addr]l2.Counts{netip.MustParseAddr("10.0.0.1"): {Requests: 3, Responses: 2, Gratuitous: 10}, netip.MustParseAddr("2001:db8::1"): {Gratuitous: 5}},
+		Dropped:   map[string]uint64{l2.DropOwn: 7, l2.DropUnsent: 0},
+	}
+	e.set(claimed(answeredAt("10.0.0.1", "eth0"), "eth0", true), answeredAt("10.0.0.2", "eth0"), claimed(answeredAt("2001:db8::1", "eth0"), "eth0", false))
+	g := newGossip("n1", "n2")
+	want := `
+# HELP metallb_layer2_conflicts 1 while another host on the segment claims the address that this node answers for, 0 when that is over.
+# TYPE metallb_layer2_conflicts gauge
+metallb_layer2_conflicts{ip="10.0.0.1"} 1
+metallb_layer2_conflicts{ip="2001:db8::1"} 0
+# HELP metallb_layer2_dropped_total Frames of ARP and neighbor discovery that were not answered, or not sent, by reason.
+# TYPE metallb_layer2_dropped_total counter
+metallb_layer2_dropped_total{reason="own"} 7
+metallb_layer2_dropped_total{reason="unsent"} 0
+# HELP metallb_layer2_gratuitous_sent Frames sent to announce the address unasked, since this node gained it.
+# TYPE metallb_layer2_gratuitous_sent counter
+metallb_layer2_gratuitous_sent{ip="10.0.0.1"} 10
+metallb_layer2_gratuitous_sent{ip="2001:db8::1"} 5
+# HELP metallb_layer2_members Speakers that are alive as far as this one knows, itself among them.
+# TYPE metallb_layer2_members gauge
+metallb_layer2_members 2
+# HELP metallb_layer2_quorate 1 while this speaker may claim addresses, 0 while it may be the one that is cut off from the others.
+# TYPE metallb_layer2_quorate gauge
+metallb_layer2_quorate 1
+# HELP metallb_layer2_requests_received ARP requests and neighbor solicitations for the address, since this node gained it.
+# TYPE metallb_layer2_requests_received counter
+metallb_layer2_requests_received{ip="10.0.0.1"} 3
+metallb_layer2_requests_received{ip="2001:db8::1"} 0
+# HELP metallb_layer2_responses_sent ARP replies and neighbor advertisements sent in answer to requests for the address, since this node gained it.
+# TYPE metallb_layer2_responses_sent counter
+metallb_layer2_responses_sent{ip="10.0.0.1"} 2
+metallb_layer2_responses_sent{ip="2001:db8::1"} 0
+`
+	m := NewLayer2Metrics(e, g)
+	if err := testutil.CollectAndCompare(m, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+	registry := prometheus.NewPedanticRegistry()
+	if err := registry.Register(m); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := registry.Gather(); err != nil {
+		t.Errorf("the series are not consistent: %v", err)
+	}
+	if n := testutil.CollectAndCount(NewLayer2Metrics(nil, nil)); n != 0 {
+		t.Errorf("%d series without layer 2 and gossip, want none", n)
 	}
 }
 

@@ -103,13 +103,18 @@ func (v *vigil) hold(decided announce.Node, now time.Time) (notes []note) {
 			services[verdict.Address] = append(services[verdict.Address], verdict.Service)
 		}
 	}
-	for address, h := range v.held {
-		if len(services[address]) > 0 {
-			continue
+	var given []netip.Addr
+	for address := range v.held {
+		if len(services[address]) == 0 {
+			given = append(given, address)
 		}
-		for link, rival := range h.rivals {
+	}
+	slices.SortFunc(given, netip.Addr.Compare)
+	for _, address := range given {
+		h := v.held[address]
+		for _, link := range slices.Sorted(maps.Keys(h.rivals)) {
 			notes = append(notes, about(h.services, note{reason: eventConflictEnded,
-				message: fmt.Sprintf("node %q does not answer for %s any more, which %s on link %s claimed", v.node, address, rival, link)})...)
+				message: fmt.Sprintf("node %q does not answer for %s any more, which %s on link %s claimed", v.node, address, h.rivals[link], link)})...)
 		}
 		delete(v.held, address)
 	}
