@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/seed-551707bd/metallb-operator/internal/kubeview"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/members"
 )
 
@@ -92,6 +94,32 @@ func TestGivenFlagsOfTheGossipWhenParsedThenItIsSetUpAsForMetalLBOrOff(t *testin
 		"--ml-labels=a=b=c": `--ml-labels is "a=b=c": wanted labels`, "--ml-fencing=maybe": `--ml-fencing is "maybe": wanted proven, strict or off`,
 	} {
 		if _, err := parse(append(required, wrong), full); err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s gives %v, want %q", wrong, err, text)
+		}
+	}
+}
+
+func TestGivenFlagsOfLayer2WhenParsedThenTheyAreUnderstoodOrRefusedByName(t *testing.T) {
+	silence(t)
+	required := []string{"--node-name=n1", "--namespace=ns"}
+	o, err := parse(required, env())
+	if err != nil || o.AnnounceInterval != 0 || o.ExcludedNodes != nil || o.ExcludedPath != "/etc/metallb/excludel2.yaml" {
+		t.Errorf("by default %+v, %v", o, err)
+	}
+	o, err = parse(append(required, "--l2-announce-interval=5m", "--l2-exclude-nodes=NotReady,OutOfService", "--l2-exclude-config=/x.yaml"), env("METALLB_L2_ANNOUNCE_INTERVAL=1s"))
+	if err != nil || o.AnnounceInterval != 5*time.Minute || !slices.Equal(o.ExcludedNodes, []kubeview.Impairment{kubeview.NotReady, kubeview.OutOfService}) || o.ExcludedPath != "/x.yaml" {
+		t.Errorf("options %+v, %v", o, err)
+	}
+	if o, err = parse(required, env("METALLB_L2_ANNOUNCE_INTERVAL=30s")); err != nil || o.AnnounceInterval != 30*time.Second {
+		t.Errorf("from the environment %v, %v", o.AnnounceInterval, err)
+	}
+	for wrong, text := range map[string]string{
+		"--l2-announce-interval=5":   `--l2-announce-interval is "5": wanted a duration`,
+		"--l2-announce-interval=0":   "",
+		"--l2-announce-interval=-1s": `--l2-announce-interval is "-1s": wanted a duration`,
+		"--l2-exclude-nodes=Tired":   `--l2-exclude-nodes: "Tired"`,
+	} {
+		if _, err := parse(append(required, wrong), env()); (err == nil) != (text == "") || err != nil && !strings.Contains(err.Error(), text) {
 			t.Errorf("%s gives %v, want %q", wrong, err, text)
 		}
 	}
