@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/l2"
 	"github.com/seed-551707bd/metallb-operator/test/segment"
 )
@@ -33,7 +31,6 @@ func TestGivenLinksThatComeGoAndAreExcludedThenThoseThatAddressesCanBeAnsweredOn
 	}
 	s := segment.New(t)
 	h := s.Host("192.0.2.1/24")
-	h.Add(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}) // nothing is connected to it, so it has no carrier
 	r := run(t, h, l2.Options{})
 	linked(t, r, "eth0")
 	s.Connect(h, "eth1")
