@@ -89,12 +89,10 @@ func groupMAC(group netip.Addr) MAC {
 	return MAC{0x33, 0x33, b[12], b[13], b[14], b[15]}
 }
 
+// advertisement comes from the address it is for, as the kernel sends those for its own: ndisc6, with which people look who answers, overlooks
+// what comes from a link-local address when it asked for another one.
 func advertisement(from Host, to MAC, destination, address netip.Addr, solicited bool) ([]byte, error) {
-	source := from.LinkLocal
-	if !source.IsValid() {
-		source = address // the sender has it; that is what the message says
-	}
-	return ndpFrame(from.MAC, to, source, destination, &ndp.NeighborAdvertisement{
+	return ndpFrame(from.MAC, to, address, destination, &ndp.NeighborAdvertisement{
 		Solicited: solicited, Override: true, TargetAddress: address,
 		Options: []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Target, Addr: from.MAC.hardware()}},
 	})
