@@ -274,6 +274,7 @@ func (c *cluster) follows(t *testing.T) {
 	c.edit(t, func(spec *v1beta1.MetalLBSpec) {
 		spec.LogLevel = v1beta1.LogLevelDebug
 		spec.SpeakerConfig = &v1beta1.PodConfig{Annotations: map[string]string{"example.com/a": "b"}}
+		spec.Memberlist = &v1beta1.MemberlistConfig{Disabled: true}
 	})
 	key := client.ObjectKey{Namespace: namespace, Name: manifests.Speaker}
 	await := func(what string, check func(pod corev1.PodTemplateSpec) bool) {
@@ -285,12 +286,17 @@ func (c *cluster) follows(t *testing.T) {
 			return nil
 		})
 	}
+	gossips := func(pod corev1.PodTemplateSpec) bool {
+		return slices.ContainsFunc(pod.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool { return p.ContainerPort == 7946 }) ||
+			slices.ContainsFunc(pod.Spec.Containers[0].Env, func(e corev1.EnvVar) bool { return e.Name == "METALLB_ML_BIND_ADDR" }) ||
+			slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Secret != nil })
+	}
 	await("the change arrives", func(pod corev1.PodTemplateSpec) bool {
-		return pod.Annotations["example.com/a"] == "b" && slices.Contains(pod.Spec.Containers[0].Args, "--log-level=debug")
+		return pod.Annotations["example.com/a"] == "b" && slices.Contains(pod.Spec.Containers[0].Args, "--log-level=debug") && !gossips(pod)
 	})
 	c.edit(t, func(spec *v1beta1.MetalLBSpec) { *spec = v1beta1.MetalLBSpec{} })
 	await("what is not wanted any more goes", func(pod corev1.PodTemplateSpec) bool {
-		return len(pod.Annotations) == 0 && slices.Contains(pod.Spec.Containers[0].Args, "--log-level=info")
+		return len(pod.Annotations) == 0 && slices.Contains(pod.Spec.Containers[0].Args, "--log-level=info") && gossips(pod)
 	})
 }
 
