@@ -38,8 +38,8 @@ type speaker struct {
 	mapper meta.RESTMapper
 	// config is for watching.
 	config *rest.Config
-	// writer reads and writes the API directly, at a modest rate. answers writes the answers to AddressProbes, which addresses wait for and
-	// of which there are only as many as the controller asks for.
+	// writer reads and writes the API directly, at a modest rate. answers does so without limit: it writes the answers to AddressProbes, which
+	// addresses wait for and of which there are only as many as the controller asks for, and reads the Leases of nodes that are missing.
 	writer, answers client.Client
 	metrics         prometheus.Registerer
 	log             *slog.Logger
@@ -57,7 +57,7 @@ type running struct {
 // given to others.
 func (s *speaker) Start(ctx context.Context) error {
 	kinds := append(cluster.ConfigKinds(), &corev1.Service{}, &discoveryv1.EndpointSlice{}, &corev1.Node{}, &corev1.Secret{},
-		&v1beta1.ServiceBGPStatus{}, &v1beta1.ConfigurationState{})
+		&v1beta1.ServiceBGPStatus{}, &v1beta1.ServiceL2Status{}, &v1beta1.ConfigurationState{})
 	if !s.waitForKinds(ctx, time.Second, kinds) {
 		return nil
 	}
