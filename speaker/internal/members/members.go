@@ -321,7 +321,7 @@ func (d *delegate) NotifyLeave(n *memberlist.Node) {
 }
 
 // NotifyUpdate implements memberlist.EventDelegate.
-func (d *delegate) NotifyUpdate(n *memberlist.Node) { d.hear(n); d.note(n, "NodeUpdate") }
+func (d *delegate) NotifyUpdate(n *memberlist.Node) { d.hear(n); d.note(n, nodeUpdate) }
 
 // hear keeps the metadata of a node: later, without memberlist's locks, it must not be read from n.
 func (d *delegate) hear(n *memberlist.Node) {
@@ -330,9 +330,16 @@ func (d *delegate) hear(n *memberlist.Node) {
 	d.heard[n.Name] = string(n.Meta)
 }
 
+// nodeUpdate is the event that a member says something else of its node.
+const nodeUpdate = "NodeUpdate"
+
 func (d *delegate) note(n *memberlist.Node, event string) {
 	if n.Name != d.options.Name {
-		d.log.Info("node event - forcing sync", "op", "memberDiscovery", "node name", n.Name, "node addr", n.Addr.String(), "node event", event)
+		level := slog.LevelInfo
+		if event == nodeUpdate { // every few seconds while a node takes its part back
+			level = slog.LevelDebug
+		}
+		d.log.Log(context.Background(), level, "node event - forcing sync", "op", "memberDiscovery", "node name", n.Name, "node addr", n.Addr.String(), "node event", event)
 	}
 	poke(d.dirty)
 }
