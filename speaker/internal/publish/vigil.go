@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -86,7 +85,11 @@ func (v *vigil) look(decided announce.Node, c circumstances) (notes []note, due 
 			h.unanswered, h.links = time.Time{}, e.Interfaces
 			continue
 		}
-		o := cmp.Or(observed[e.Address], &l2.Observed{Address: e.Address})
+		o := observed[e.Address]
+		if o == nil { // another node is to let go of it first, or this one has let go of everything because it ends
+			h.unanswered, h.told = c.now, false
+			continue
+		}
 		notes = append(notes, v.contest(h, o)...)
 		told, wait := v.answer(h, e, o, c.now)
 		notes, due = append(notes, told...), soonest(due, wait)
@@ -146,9 +149,8 @@ func (v *vigil) answer(h *holding, e announce.L2Entry, o *l2.Observed, now time.
 		return nil, max(wait, 0)
 	}
 	h.told = true
-	why := strings.Join(o.Problems, "; ")
 	return about(h.services, note{warning: true, reason: eventFailed,
-		message: fmt.Sprintf("node %q is to answer for %s and cannot: %s", v.node, e.Address, cmp.Or(why, "it has not begun to"))}), 0
+		message: fmt.Sprintf("node %q is to answer for %s and cannot: %s", v.node, e.Address, strings.Join(o.Problems, "; "))}), 0
 }
 
 // contest notes conflicts that begin and end.

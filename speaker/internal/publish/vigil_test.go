@@ -97,7 +97,7 @@ func TestGivenWhatIsDecidedAndDoneWhenAVigilLooksThenUsersAreToldOfWhatBeginsAnd
 		"of another node": {{0, theirs, member, nil, 0, nothing}},
 		"lost":            {{0, mine, seen(member, fine), nil, 0, here}, {1, theirs, member, nil, 0, nothing}},
 		"not at once": {
-			{0, mine, member, nil, grace, uncertain},
+			{0, mine, seen(member, broken), nil, grace, uncertain},
 			{grace - 1, mine, seen(member, broken), nil, 1, uncertain},
 			{grace, mine, seen(member, fine), nil, 0, here}},
 		"never": {
@@ -107,9 +107,15 @@ func TestGivenWhatIsDecidedAndDoneWhenAVigilLooksThenUsersAreToldOfWhatBeginsAnd
 			{time.Hour, mine, seen(member, fine), nil, 0, here},
 			{2 * time.Hour, mine, seen(member, broken), nil, grace, uncertain},
 			{2*time.Hour + grace, mine, seen(member, broken), []string{failed}, 0, nothing}},
-		"not handed over yet for too long": {
-			{0, mine, member, nil, grace, uncertain},
-			{grace, mine, member, []string{`a !announceFailed: node "n1" is to answer for 192.0.2.1 and cannot: it has not begun to`}, 0, nothing}},
+		"not handed over yet": {
+			{0, mine, member, nil, 0, uncertain},
+			{time.Hour, mine, member, nil, 0, uncertain},
+			{time.Hour, mine, seen(member, broken), nil, grace, uncertain},
+			{2 * time.Hour, mine, seen(member, fine), nil, 0, here}},
+		"let go of at the end": {
+			{0, mine, seen(member, fine), nil, 0, here},
+			{time.Hour, mine, member, nil, 0, uncertain},
+			{2 * time.Hour, mine, member, nil, 0, uncertain}},
 		"not known what is done": {{0, mine, circumstances{quorate: true, blind: true}, nil, 0, here}},
 		"conflicts": {
 			{0, mine, seen(member, claimed(fine, "eth0", true)), []string{rival("eth0")}, 0, here},
