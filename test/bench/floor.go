@@ -39,7 +39,7 @@ func AddFloor(ctx context.Context, l *lab.Lab, asn uint32) (*Floor, error) {
 			return nil, fmt.Errorf("wait for bgpd of %s: %w: %w", floorName, ctx.Err(), err)
 		}
 	}
-	bgpd, err := findProcess(l.Prefix(), floorName, "bgpd")
+	bgpd, err := FindProcess(l.Prefix(), floorName, "bgpd")
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/seed-551707bd/metallb-operator/test/lab"
@@ -141,7 +139,7 @@ func setUp(ctx context.Context, say func(string, ...any)) (*scene, error) {
 	if err := p.Apply(ctx, configuration); err != nil {
 		return nil, err
 	}
-	s := &scene{Product: p, ctx: ctx, objects: &Workload{}, report: NewReport(idleTitle, burstTitle, valuesTitle, stagesTitle, writesTitle, memoryTitle, cpuTitle)}
+	s := &scene{Product: p, ctx: ctx, report: NewReport(idleTitle, burstTitle, valuesTitle, stagesTitle, writesTitle, memoryTitle, cpuTitle)}
 	if err := s.observe(ctx); err != nil {
 		return nil, err
 	}
@@ -155,17 +153,17 @@ func (s *scene) observe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.objects.client, err = kubernetes.NewForConfig(config); err != nil {
+	writer, err := kubernetes.NewForConfig(config)
+	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
+	}
+	if s.objects, err = NewWorkload(ctx, writer); err != nil {
+		return err
 	}
 	config.ContentType = "application/vnd.kubernetes.protobuf" // who observes should cost little
 	observer, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
-	}
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
-	if _, err := s.objects.client.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("create namespace: %w", err)
 	}
 	if s.routes, err = FollowRoutes(ctx, s.Lab, lab.RouterName); err != nil {
 		return err

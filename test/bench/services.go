@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -30,6 +31,8 @@ type Kind struct {
 	Address string
 	// Local sets the external traffic policy Local.
 	Local bool
+	// IPv6 makes it a Service of that family alone; the zero value, IPv4.
+	IPv6 bool
 	// Foreign leaves the Service to a load balancer that does not exist.
 	Foreign bool
 }
@@ -51,6 +54,9 @@ func Service(name string, k Kind) *corev1.Service {
 	}
 	if k.Local {
 		svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+	}
+	if k.IPv6 {
+		svc.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol}
 	}
 	if k.Foreign {
 		class := foreignClass
@@ -96,6 +102,35 @@ type Workload struct {
 	client kubernetes.Interface
 	// slices is how many of the numbered Services have their endpoints.
 	slices int
+}
+
+// NewWorkload makes the namespace of the Services, which must not exist yet, and returns a Workload without any.
+func NewWorkload(ctx context.Context, c kubernetes.Interface) (*Workload, error) {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	if _, err := c.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}); err != nil {
+		return nil, fmt.Errorf("create namespace %s: %w", namespace, err)
+	}
+	return &Workload{client: c}, nil
+}
+
+// Gone waits until no Service is left.
+func (w *Workload) Gone(ctx context.Context) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		list, err := w.client.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+		if err != nil {
+			return fmt.Errorf("list Services: %w", err)
+		}
+		if len(list.Items) == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the end of %d Services: %w", len(list.Items), context.Cause(ctx))
+		}
+	}
 }
 
 // Prepare makes the endpoints of the first n numbered Services. They stay, whether their Services exist or not.

@@ -33,7 +33,7 @@ const ours = 6
 func FindProcesses(prefix string) (Processes, error) {
 	found := Processes{}
 	for _, p := range programs {
-		pid, err := findProcess(prefix, p[0], p[1])
+		pid, err := FindProcess(prefix, p[0], p[1])
 		if err != nil {
 			return nil, err
 		}
@@ -42,8 +42,8 @@ func FindProcesses(prefix string) (Processes, error) {
 	return found, nil
 }
 
-// findProcess finds a program on a machine of a lab by the machine's control group (docs/lab.md).
-func findProcess(prefix, machine, program string) (int, error) {
+// FindProcess finds a program on a machine of a lab by the machine's control group (docs/lab.md) and returns its number.
+func FindProcess(prefix, machine, program string) (int, error) {
 	groups, err := filepath.Glob("/proc/[0-9]*/cgroup")
 	if err != nil {
 		return 0, fmt.Errorf("list processes: %w", err)
