@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
@@ -99,7 +99,7 @@ func (e *Endpoints) Metrics() (metricsserver.Options, error) {
 	return metricsserver.Options{
 		BindAddress:    net.JoinHostPort(e.Host, strconv.Itoa(e.MetricsPort)),
 		SecureServing:  true,
-		FilterProvider: filters.WithAuthenticationAndAuthorization,
+		FilterProvider: newGuard(time.Now),
 		CertDir:        e.CertDir,
 		TLSOpts:        []func(*tls.Config){limits},
 	}, nil
