@@ -45,13 +45,11 @@ func (m *Members) joinAll(ctx context.Context) {
 // unjoined returns the addresses of those that should be there and do not gossip, and whether it is known who should.
 func (m *Members) unjoined() (absent []netip.Addr, told bool) {
 	present := map[netip.Addr]bool{m.options.BindAddr: true}
-	for _, n := range m.list.Members() {
-		if addr, ok := netip.AddrFromSlice(n.Addr); ok {
-			present[addr.Unmap()] = true
-		}
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for _, n := range m.heard {
+		present[n.addr.Addr()] = true
+	}
 	for _, known := range []map[string]netip.Addr{m.peers, m.gone} {
 		for _, addr := range known {
 			if !present[addr] {

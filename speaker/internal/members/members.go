@@ -106,9 +106,9 @@ type Members struct {
 	telling sync.Mutex
 
 	mu sync.Mutex
-	// about is this node; heard is the metadata of all that gossip, this node among them, as memberlist has it.
+	// about is this node; heard is what memberlist has of all that gossip, this node among them. Its own nodes must not be read without its locks.
 	about about
-	heard map[string]string
+	heard map[string]heard
 	// peers are those that should be there, nil until the first SetPeers; gone are members that have been lost.
 	peers, gone map[string]netip.Addr
 	// acks are the times when answered probes were sent.
@@ -144,7 +144,7 @@ func Start(ctx context.Context, o Options) (*Members, error) {
 	}
 	m := &Members{
 		options: o, log: o.Log, changed: make(chan struct{}, 1), dirty: make(chan struct{}, 1), join: make(chan struct{}, 1),
-		reports: make(chan nodeReport), about: about{slices.Clone(o.Links), o.Withheld}, heard: map[string]string{}, acks: map[string]time.Time{},
+		reports: make(chan nodeReport), about: about{slices.Clone(o.Links), o.Withheld}, heard: map[string]heard{}, acks: map[string]time.Time{},
 	}
 	if key == nil {
 		o.Log.WarnContext(ctx, "the members gossip without encryption", "op", "startup")
@@ -241,7 +241,7 @@ func (m *Members) tell(change func(*about)) {
 func (m *Members) told() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.heard[m.options.Name] == string(m.about.encode())
+	return m.heard[m.options.Name].meta == string(m.about.encode())
 }
 
 // Leave tells the others that this member is leaving, so that they take over at once, and closes the port. What this member claims it must have
@@ -323,11 +323,18 @@ func (d *delegate) NotifyLeave(n *memberlist.Node) {
 // NotifyUpdate implements memberlist.EventDelegate.
 func (d *delegate) NotifyUpdate(n *memberlist.Node) { d.hear(n); d.note(n, nodeUpdate) }
 
-// hear keeps the metadata of a node: later, without memberlist's locks, it must not be read from n.
+// heard is a node that gossips: what it says of itself, and where.
+type heard struct {
+	meta string
+	addr netip.AddrPort
+}
+
+// hear keeps what matters of a node: later, without memberlist's locks, it must not be read from n.
 func (d *delegate) hear(n *memberlist.Node) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.heard[n.Name] = string(n.Meta)
+	ip, _ := netip.AddrFromSlice(n.Addr)
+	d.heard[n.Name] = heard{meta: string(n.Meta), addr: netip.AddrPortFrom(ip.Unmap(), n.Port)}
 }
 
 // nodeUpdate is the event that a member says something else of its node.

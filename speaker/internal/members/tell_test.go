@@ -24,7 +24,7 @@ func TestGivenLinksAndAPartWithheldWhenBothAreSaidAtOnceThenGossipHasBoth(t *tes
 		close(begin)
 		speakers.Wait()
 		m.mu.Lock()
-		heard := m.heard["a"]
+		heard := m.heard["a"].meta
 		m.mu.Unlock()
 		if want := "1+" + strconv.Itoa(withheld) + "=" + link; heard != want {
 			t.Fatalf("round %d: gossip has %q, want %q", round, heard, want)

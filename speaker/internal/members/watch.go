@@ -90,10 +90,13 @@ func (w *watch) run(ctx context.Context) {
 // look compares the nodes with those of memberlist.
 func (w *watch) look(ctx context.Context, now time.Time) {
 	seen := map[string]bool{w.options.Name: true}
-	for _, n := range w.list.Members() {
-		seen[n.Name] = true
-		if n.Name != w.options.Name {
-			w.see(ctx, n, now)
+	w.mu.Lock()
+	gossiping := maps.Clone(w.heard)
+	w.mu.Unlock()
+	for name, one := range gossiping {
+		seen[name] = true
+		if name != w.options.Name {
+			w.see(ctx, name, one, now)
 		}
 	}
 	w.mu.Lock()
@@ -112,30 +115,23 @@ func (w *watch) look(ctx context.Context, now time.Time) {
 }
 
 // see takes in a node that gossips.
-func (w *watch) see(ctx context.Context, seen *memberlist.Node, now time.Time) {
-	w.mu.Lock()
-	meta, heard := w.heard[seen.Name]
-	w.mu.Unlock()
-	says, own := decode([]byte(meta))
-	ip, _ := netip.AddrFromSlice(seen.Addr)
-	addr := netip.AddrPortFrom(ip.Unmap(), seen.Port)
-	n := w.nodes[seen.Name]
-	if n != nil && n.Addr != addr.Addr() {
+func (w *watch) see(ctx context.Context, name string, seen heard, now time.Time) {
+	says, own := decode([]byte(seen.meta))
+	n := w.nodes[name]
+	if n != nil && n.Addr != seen.addr.Addr() {
 		n.stop()
 		n = nil
 	}
 	if n == nil {
-		n = &node{Member: Member{Name: seen.Name, Addr: addr.Addr()}, stop: func() {}}
-		w.nodes[seen.Name] = n
+		n = &node{Member: Member{Name: name, Addr: seen.addr.Addr()}, stop: func() {}}
+		w.nodes[name] = n
 	}
-	if heard { // or it has left just now
-		n.Links, n.Withheld = says.links, says.withheld
-	}
+	n.Links, n.Withheld = says.links, says.withheld
 	if !n.gossip {
 		n.gossip, n.gossipAt = true, now
 	}
 	if own && n.line == nil {
-		w.connect(ctx, n, addr)
+		w.connect(ctx, n, seen.addr)
 	}
 }
 
