@@ -1,0 +1,93 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+func TestGivenARunningControllerWhenItsMetricsAreReadThenOnlyWhoMaySeesThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pool(t, "first", []string{"192.0.2.8-192.0.2.11"})
+	p := w.controller(t)
+	w.create(t, "web")
+	w.expect(t, "web", "192.0.2.8")
+	reader, other := w.account(t, "reader"), w.account(t, "other")
+	c, err := kubernetes.NewForConfig(cluster.server.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	may := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: w.name}, Rules: []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}}}
+	if _, err := c.RbacV1().ClusterRoles().Create(t.Context(), may, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: w.name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: w.name},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: w.name, Name: "reader"}}}
+	if _, err := c.RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		who, token string
+		status     int
+		text       string
+	}{
+		{"nobody", "", http.StatusUnauthorized, "wanted a bearer token"},
+		{"a stranger", "made-up", http.StatusUnauthorized, "does not know the bearer token"},
+		{"who may not", other, http.StatusForbidden, "system:serviceaccount:" + w.name + ":other may not get /metrics"},
+		{"who may", reader, http.StatusOK, `metallb_allocator_services_allocated_total{pool="first"} 1`},
+	} {
+		// What the API server knows of the rights that it has just been given lags behind.
+		eventually(t, fmt.Sprintf("metrics for %s: %d %s", row.who, row.status, row.text), func() (bool, string) {
+			status, body := p.scrape(t, row.token)
+			return status == row.status && strings.Contains(body, row.text), fmt.Sprint(status, " ", body[:min(len(body), 200)])
+		})
+	}
+}
+
+// account creates a ServiceAccount in the test's namespace and returns a token of it.
+func (w *world) account(t *testing.T, name string) string {
+	t.Helper()
+	a := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: name}}
+	if err := w.Create(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	request := &authenticationv1.TokenRequest{}
+	if err := w.SubResource("token").Create(t.Context(), a, request); err != nil {
+		t.Fatal(err)
+	}
+	return request.Status.Token
+}
+
+// scrape reads the metrics with a token, or without one if it is empty.
+func (p *process) scrape(t *testing.T, token string) (status int, body string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("https://127.0.0.1:%d/metrics", p.metrics), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	// The certificate is made up at each start.
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	response, err := c.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
