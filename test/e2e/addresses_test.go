@@ -184,7 +184,7 @@ spec: {namespaces: [default], pools: [fenced], ipv4: 2}
 			Expect(err).NotTo(HaveOccurred())
 		})
 		apply(ctx, documents(poolWith("probed", `, conflictCheck: Probe`, "192.168.126.200/30"),
-			poolWith("known", `, conflictCheck: Known`, "192.168.126.11-192.168.126.13")))
+			poolWith("known", `, conflictCheck: Known`, "192.168.126.11-192.168.126.14")))
 		apply(ctx, service("probed", "probed", ""))
 		Eventually(ips("probed")).WithContext(ctx).Should(Equal([]string{"192.168.126.201"}))
 		Eventually(events("Service", "probed", "AddressConflict")).WithContext(ctx).Should(ContainElement(ContainSubstring("192.168.126.200")))
@@ -198,7 +198,7 @@ spec: {namespaces: [default], pools: [fenced], ipv4: 2}
 		}).Should(ContainSubstring("192.168.126.200"))
 		By("leaving out the addresses of nodes")
 		apply(ctx, service("known", "known", ""))
-		Eventually(ips("known")).WithContext(ctx).Should(Equal([]string{"192.168.126.13"}))
+		Eventually(ips("known")).WithContext(ctx).Should(Equal([]string{"192.168.126.14"}))
 	})
 
 	It("of objects in use: what others name can't be deleted before them", func(ctx SpecContext) {
@@ -258,7 +258,7 @@ func killController(ctx context.Context) {
 	}
 	var before int32
 	Eventually(func(g Gomega) { before = restarts(g) }).Should(Succeed())
-	for i := range nodes {
+	for i := range clusterNodes {
 		// The controller runs on one of the nodes.
 		_, _ = cluster.Exec(ctx, lab.NodeName(i+1), "pkill", "-KILL", "-x", "controller")
 	}

@@ -286,7 +286,7 @@ stringData: {password: "` + password + `"}
 		_, err := cluster.Kubectl(ctx, "delete", "daemonset", "speaker", "--namespace", product.Namespace)
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(func(g Gomega) {
-			for i := range nodes {
+			for i := range clusterNodes {
 				pod, err := cluster.SpeakerPod(ctx, lab.NodeName(i+1))
 				g.Expect(err).NotTo(HaveOccurred())
 				g.Expect(pod.Status.Phase).To(Equal(corev1.PodRunning))

@@ -1,5 +1,6 @@
-// Package e2e_test drives the product as its users do, in a real cluster with a real router: two nodes, a router of AS 64512 at
-// 192.168.126.3, a GoBGP peer of AS 64513 at 192.168.126.9 that says what it was sent, and a client behind the router.
+// Package e2e_test drives the product as its users do, in a real cluster with a real router: three nodes, a router of AS 64512 at
+// 192.168.126.3 and a GoBGP peer of AS 64513 at 192.168.126.9 that says what it was sent, which both know the first two nodes only, a client
+// behind the router, and a host beside the nodes at 192.168.126.8.
 package e2e_test
 
 import (
@@ -18,8 +19,10 @@ import (
 )
 
 const (
-	prefix = "e2e"
-	nodes  = 2
+	prefix       = "e2e"
+	clusterNodes = 3
+	// nodes is how many of them, the first ones, have BGP sessions.
+	nodes = 2
 	// spyHost and spyASN are the GoBGP peer's.
 	spyHost = 9
 	spyASN  = 64513
@@ -34,6 +37,7 @@ func TestEndToEnd(t *testing.T) {
 	RegisterFailHandler(Fail)
 	SetDefaultEventuallyTimeout(30 * time.Second)
 	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
+	EnforceDefaultTimeoutsWhenUsingContexts()
 	RunSpecs(t, "The product in a real cluster")
 }
 
@@ -42,8 +46,9 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	down := func(ctx SpecContext) { Expect(lab.Down(ctx, "", prefix, say)).To(Succeed()) }
 	down(ctx) // what a run left that was killed
 	DeferCleanup(down, NodeTimeout(2*time.Minute))
-	l, err := lab.Up(ctx, lab.Options{Prefix: prefix, Nodes: nodes, Progress: say})
+	l, err := lab.Up(ctx, lab.Options{Prefix: prefix, Nodes: clusterNodes, RouterConfig: lab.DefaultRouterConfig(nodes), Progress: say})
 	Expect(err).NotTo(HaveOccurred())
+	Expect(l.AddHost(ctx, lab.Host{Name: station, Host: stationHost})).To(Succeed())
 	spy, err = l.AddGoBGP(ctx, lab.GoBGP{Name: "spy", Host: spyHost, ASN: spyASN, Neighbors: lab.NodeGoBGPNeighbors(nodes, 64512)})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(spy.Close)
@@ -57,7 +62,7 @@ var _ = JustAfterEach(func(ctx SpecContext) {
 		return
 	}
 	for _, look := range [][]string{
-		{"get", "pods,services,endpointslices,ipaddresspools,bgppeers,bgpadvertisements,configurationstates", "--all-namespaces", "-o", "wide"},
+		{"get", "nodes,pods,services,endpointslices,ipaddresspools,bgppeers,bgpadvertisements,l2advertisements,servicel2statuses,configurationstates,events", "--all-namespaces", "-o", "wide"},
 		{"logs", "--namespace", product.Namespace, "--selector", "app=metallb", "--all-containers", "--prefix", "--tail=60"},
 	} {
 		text, err := cluster.Kubectl(ctx, look...)

@@ -1,8 +1,6 @@
 package e2e_test
 
 import (
-	"io"
-	"net/http"
 	"net/netip"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -15,18 +13,7 @@ import (
 )
 
 // get asks url from the client behind the router.
-func get(url string) func(Gomega, SpecContext) string {
-	return func(g Gomega, ctx SpecContext) string {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		g.Expect(err).NotTo(HaveOccurred())
-		response, err := cluster.HTTPClient(lab.ClientName).Do(r)
-		g.Expect(err).NotTo(HaveOccurred())
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		g.Expect(err).NotTo(HaveOccurred())
-		return string(body)
-	}
-}
+func get(url string) func(Gomega, SpecContext) string { return getFrom(lab.ClientName, url) }
 
 var _ = Describe("The walk-through of config/samples/demo", Ordered, func() {
 	key := client.ObjectKey{Namespace: "onp-metallb", Name: "echoserver"}

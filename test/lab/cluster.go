@@ -82,7 +82,7 @@ func (l *Lab) Config() (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the lab's kubeconfig: %w", err)
 	}
-	config.Dial = l.Dialer(controlPlaneName)
+	config.Dial = l.Dialer(ControlPlaneName)
 	config.QPS = -1
 	return config, nil
 }
@@ -103,7 +103,7 @@ func (l *Lab) KubectlCommand(ctx context.Context, args ...string) (*exec.Cmd, er
 	if err != nil {
 		return nil, err
 	}
-	return exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + netns.Path(l.Netns(controlPlaneName)),
+	return exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + netns.Path(l.Netns(ControlPlaneName)),
 		filepath.Join(s.Programs, "kubectl"), "--kubeconfig=" + l.KubeconfigFile()}, args...)...), nil
 }
 
@@ -190,8 +190,8 @@ func (l *Lab) poll(ctx context.Context, what string, try func(ctx context.Contex
 		if err == nil {
 			return nil
 		}
-		if m, merr := l.machine(controlPlaneName); merr != nil || !m.Process.alive() {
-			return errors.Join(fmt.Errorf("wait for %s: the control plane has ended: %s", what, l.bootLog(controlPlaneName)), merr)
+		if m, merr := l.machine(ControlPlaneName); merr != nil || !m.Process.alive() {
+			return errors.Join(fmt.Errorf("wait for %s: the control plane has ended: %s", what, l.bootLog(ControlPlaneName)), merr)
 		}
 		if perr := pause(ctx, 100*time.Millisecond); perr != nil {
 			return fmt.Errorf("wait for %s: %w; the last answer was: %w", what, perr, err)

@@ -27,7 +27,9 @@ const (
 	RouterName = "router"
 	ClientName = "client"
 
-	controlPlaneName = "cp"
+	// ControlPlaneName is the machine that runs the API server.
+	ControlPlaneName = "cp"
+
 	controlPlaneHost = 10
 	clientHost       = 100
 	routerHost       = 3

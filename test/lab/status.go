@@ -32,7 +32,7 @@ func (l *Lab) Status(ctx context.Context) ([]Status, error) {
 		return nil, err
 	}
 	ready := map[string]bool{}
-	if client, err := l.client(); err == nil && s.Machines[controlPlaneName].Process.alive() {
+	if client, err := l.client(); err == nil && s.Machines[ControlPlaneName].Process.alive() {
 		nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return nil, fmt.Errorf("list the cluster's nodes: %w", err)

@@ -87,7 +87,7 @@ func (l *Lab) removeStale(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s != nil && s.Phase == phaseUp && s.Machines[controlPlaneName].Process.alive() {
+	if s != nil && s.Phase == phaseUp && s.Machines[ControlPlaneName].Process.alive() {
 		return fmt.Errorf("lab %q is up already: take it down first (\"lab down\"), or choose another prefix", l.prefix)
 	}
 	if s != nil && s.Phase == phaseStarting && s.Starter.alive() && s.Starter.PID != os.Getpid() {
@@ -160,7 +160,7 @@ func (l *Lab) prepare(ctx context.Context, o Options) (*state, error) {
 	if err := makeAssets(ctx, w, s, o); err != nil {
 		return nil, err
 	}
-	s.add(machine{Name: controlPlaneName, Kind: kindControlPlane, Segment: segmentAddresses(controlPlaneHost)})
+	s.add(machine{Name: ControlPlaneName, Kind: kindControlPlane, Segment: segmentAddresses(controlPlaneHost)})
 	if o.Nodes == 0 {
 		return s, nil
 	}
