@@ -83,6 +83,7 @@ func (w *watch) run(ctx context.Context) {
 		if next := w.judge(now); !next.IsZero() {
 			check.Reset(next.Sub(now))
 		}
+		w.forget()
 		w.publish(w.snapshot())
 	}
 }
@@ -219,6 +220,15 @@ func (w *watch) missing() []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
+}
+
+// forget forgets the proofs about members that are back: what proved that one lived while it was lost says nothing when it is lost again.
+func (w *watch) forget() {
+	if len(w.proofs) == 0 {
+		return
+	}
+	missing := w.missing()
+	maps.DeleteFunc(w.proofs, func(name string, _ proof) bool { return !slices.Contains(missing, name) })
 }
 
 // ask asks the witness about those that are missing, unless nobody is.
