@@ -27,6 +27,8 @@ type vigil struct {
 	// held are the addresses that this node is to answer for, orphans those that no node does.
 	held    map[netip.Addr]*holding
 	orphans map[orphan]*waiting
+	// knew says that this speaker has known once who has which address: it has met the others.
+	knew bool
 }
 
 // holding is what is known of an address that this node is to answer for.
@@ -72,6 +74,9 @@ func newVigil(node string) *vigil {
 // look takes in what is. It returns what users are to know, and when to look again if nothing changes, 0 for never.
 func (v *vigil) look(decided announce.Node, c circumstances) (notes []note, due time.Duration) {
 	notes = v.hold(decided, c.now)
+	v.knew = v.knew || slices.ContainsFunc(decided.Verdicts, func(verdict *announce.Verdict) bool {
+		return verdict.Protocol == announce.ProtocolLayer2 && verdict.Reason.Code != announce.ReasonNotQuorate
+	})
 	observed := make(map[netip.Addr]*l2.Observed, len(c.observed))
 	for i := range c.observed {
 		observed[c.observed[i].Address] = &c.observed[i]
@@ -240,6 +245,9 @@ func (v *vigil) answered(decided announce.Node) wishes {
 			w.names = nil
 		}
 		all[service] = w
+	}
+	if v.knew {
+		return all // a speaker that was cut off afterwards has stopped to answer
 	}
 	for _, verdict := range decided.Verdicts {
 		// Who has not met the others yet does not know what it will have.

@@ -207,6 +207,22 @@ func TestGivenServicesWithSeveralAddressesWhenAnsweredThenTheStatusHasTheUnionOf
 	}
 }
 
+func TestGivenASpeakerThatIsCutOffWhenItStopsAnsweringThenItsStatusGoes(t *testing.T) {
+	v := newVigil("n1")
+	mine := layer2Node(nil, on("a", "192.0.2.1", "n1"))
+	v.look(mine, circumstances{now: epoch, quorate: true, observed: []l2.Observed{answeredAt("192.0.2.1", "eth0")}})
+	if diff := gocmp.Diff(wishes{svc("a"): {}}, v.answered(mine), gocmp.AllowUnexported(wish{})); diff != "" {
+		t.Fatalf("wishes while it answers (-want +got):\n%s", diff)
+	}
+	stopped := on("a", "192.0.2.1", "")
+	stopped.Reason.Code = announce.ReasonNotQuorate
+	cutOff := layer2Node(nil, stopped)
+	v.look(cutOff, circumstances{now: epoch})
+	if diff := gocmp.Diff(wishes{}, v.answered(cutOff), gocmp.AllowUnexported(wish{})); diff != "" {
+		t.Errorf("wishes when it is cut off (-want +got):\n%s", diff)
+	}
+}
+
 // BenchmarkLook is what a look costs on a node with many addresses.
 func BenchmarkLook(b *testing.B) {
 	var list []*announce.Verdict
