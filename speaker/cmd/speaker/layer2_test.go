@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -99,6 +100,26 @@ func TestGivenASpeakerThatIsKilledThenAnotherTakesOverAndNothingIsLeftOnTheNode(
 	}
 }
 
+func TestGivenNoAPIServerWhenTheOwnerIsTerminatedThenTheOtherAnswersAtOnceAndTheOwnerEndsInTime(t *testing.T) {
+	l := newLAN(t, "node1", "node2")
+	l.service("web", web.String())
+	speakers := map[string]*process{"node1": l.speaker("node1"), "node2": l.speaker("node2")}
+	for _, p := range speakers {
+		p.awaitReady()
+	}
+	first := l.client.mustAsk(web)
+	l.loseAPI()
+	l.alone(first.mac)
+	start := time.Now()
+	took := speakers[l.owner(first.mac)].signal(syscall.SIGTERM)
+	second := l.client.mustAsk(web, first.mac)
+	t.Logf("the owner ended after %v, the other node answered before %v", took, second.at.Sub(start))
+	if took > 5*time.Second {
+		t.Errorf("without an API server the speaker ended after %v, want well below the 10 s that a pod has", took)
+	}
+	l.alone(second.mac)
+}
+
 // network are the addresses of a host on all links, and the groups that it listens to.
 func network(h *segment.Host) []string {
 	h.Helper()
@@ -111,13 +132,12 @@ func network(h *segment.Host) []string {
 		list = append(list, a.IPNet.String())
 	}
 	h.Do(func() error {
-		link, err := net.InterfaceByName("eth0")
-		if err != nil {
-			return err
-		}
-		groups, err := link.MulticastAddrs()
-		for _, g := range groups {
-			list = append(list, g.String())
+		// The thread's own: /proc/net is that of the process.
+		groups, err := os.ReadFile("/proc/thread-self/net/igmp6")
+		for line := range strings.Lines(string(groups)) {
+			if field := strings.Fields(line); field[1] == "eth0" {
+				list = append(list, field[2])
+			}
 		}
 		return err
 	})

@@ -40,12 +40,17 @@ type lan struct {
 	segment *segment.Segment
 	client  *asker
 	nodes   map[string]*segment.Host
+	// api lasts as long as the nodes can reach the API server, and loseAPI ends it.
+	api     context.Context
+	loseAPI context.CancelFunc
 }
 
 // newLAN makes a segment with nodes of these names.
 func newLAN(t *testing.T, names ...string) *lan {
 	t.Helper()
 	l := &lan{world: &world{T: t}, segment: segment.New(t), nodes: map[string]*segment.Host{}}
+	l.api, l.loseAPI = context.WithCancel(t.Context())
+	t.Cleanup(l.loseAPI)
 	l.server = apiserver.Run(t, apiserver.Options{})
 	l.install()
 	l.client = newAsker(t, l.segment.Host("192.0.2.100/24"))
@@ -85,16 +90,17 @@ func (l *lan) reachAPI(h *segment.Host) {
 	})
 	var tasks sync.WaitGroup
 	l.Cleanup(func() {
-		inside.Close()
+		l.loseAPI()
 		tasks.Wait()
 	})
+	context.AfterFunc(l.api, func() { inside.Close() })
 	tasks.Go(func() {
 		for {
 			from, err := inside.Accept()
 			if err != nil {
 				return
 			}
-			tasks.Go(func() { relay(l.Context(), from, address) })
+			tasks.Go(func() { relay(l.api, from, address) })
 		}
 	})
 }
