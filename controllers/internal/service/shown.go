@@ -118,31 +118,40 @@ func (s *shown) date(have *shown, now time.Time) {
 // annotation, addresses and condition together, since the API server takes changes of metadata along with those of the status. The UID
 // makes the write fail if the Service has been replaced by another one of the same name.
 func patch(uid types.UID, have, want *shown) ([]byte, error) {
-	annotations := map[string]any{v1beta1.AnnotationAllocatedFromPool: nil}
-	if want.pool != "" {
-		annotations[v1beta1.AnnotationAllocatedFromPool] = want.pool
-	}
-	if have.oldPool {
-		annotations[v1beta1.DeprecatedAnnotationAllocatedFromPool] = nil
-	}
 	type ingress struct {
 		IP string `json:"ip"`
 	}
-	var entries []ingress
-	for _, addr := range want.addresses {
-		entries = append(entries, ingress{addr.String()})
+	var change struct {
+		Metadata struct {
+			UID types.UID `json:"uid"`
+			// What is null is removed.
+			Annotations map[string]*string `json:"annotations"`
+		} `json:"metadata"`
+		Status struct {
+			LoadBalancer struct {
+				Ingress []ingress `json:"ingress"`
+			} `json:"loadBalancer"`
+			Conditions any `json:"conditions,omitempty"`
+		} `json:"status"`
 	}
-	status := map[string]any{"loadBalancer": map[string]any{"ingress": entries}}
+	change.Metadata.UID = uid
+	change.Metadata.Annotations = map[string]*string{v1beta1.AnnotationAllocatedFromPool: nil}
+	if want.pool != "" {
+		change.Metadata.Annotations[v1beta1.AnnotationAllocatedFromPool] = &want.pool
+	}
+	if have.oldPool {
+		change.Metadata.Annotations[v1beta1.DeprecatedAnnotationAllocatedFromPool] = nil
+	}
+	for _, addr := range want.addresses {
+		change.Status.LoadBalancer.Ingress = append(change.Status.LoadBalancer.Ingress, ingress{addr.String()})
+	}
 	switch {
 	case want.verdict.Type != "":
-		status["conditions"] = []metav1.Condition{want.verdict}
+		change.Status.Conditions = []metav1.Condition{want.verdict}
 	case have.verdict.Type != "":
-		status["conditions"] = []any{map[string]any{"$patch": "delete", "type": ConditionAllocated}}
+		change.Status.Conditions = []any{map[string]any{"$patch": "delete", "type": ConditionAllocated}}
 	}
-	body, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": uid, "annotations": annotations},
-		"status":   status,
-	})
+	body, err := json.Marshal(&change)
 	if err != nil {
 		return nil, fmt.Errorf("composing the patch of a Service's status: %w", err)
 	}
