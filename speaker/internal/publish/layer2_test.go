@@ -9,9 +9,12 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/l2"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
 )
 
 func assignedTo(service, node string) string {
@@ -233,4 +236,41 @@ func TestGivenTheSameNewsAgainWhenItIsToldThenTheEventCountsUntilItIsTooMuch(t *
 		return nil
 	})
 	c.awaitTold("last: Normal aReason x1: something", "web: Normal aReason x25: something")
+}
+
+func TestGivenASpeakerThatRestartsWhenFRRHasNotAnsweredYetThenWhatItAnnouncedByBGPStays(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	alive := newGossip("n1")
+	routes := announce.Node{Verdicts: []*announce.Verdict{yes("web", "192.0.2.1", "tor")}}
+	await := func(want ...[]string) {
+		t.Helper()
+		c.eventually(func() error {
+			var list v1beta1.ServiceBGPStatusList
+			if err := c.List(t.Context(), &list, client.InNamespace(c.namespace)); err != nil {
+				return err
+			}
+			var got [][]string
+			for _, o := range list.Items {
+				got = append(got, o.Status.Peers)
+			}
+			if diff := gocmp.Diff(want, got); diff != "" {
+				return fmt.Errorf("peers of each ServiceBGPStatus (-want +got):\n%s", diff)
+			}
+			return nil
+		})
+	}
+	first := c.start("n1", "", alive)
+	first.Publish(node.Report{Node: routes, Outcome: node.Applied, InForce: true})
+	await([]string{"tor"})
+	first.stop()
+
+	second := c.start("n1", "", alive)
+	second.Publish(node.Report{Node: routes, Outcome: node.Pending})
+	time.Sleep(3 * calm) // that nothing happens is no event
+	if got := second.writes.take(); len(got) > 0 {
+		t.Errorf("before FRR has answered it wrote %v", got)
+	}
+	second.Publish(node.Report{Outcome: node.Applied, InForce: true})
+	await()
 }

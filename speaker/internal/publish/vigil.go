@@ -75,7 +75,7 @@ func newVigil(node string) *vigil {
 func (v *vigil) look(decided announce.Node, c circumstances) (notes []note, due time.Duration) {
 	notes = v.hold(decided, c.now)
 	v.knew = v.knew || slices.ContainsFunc(decided.Verdicts, func(verdict *announce.Verdict) bool {
-		return verdict.Protocol == announce.ProtocolLayer2 && verdict.Reason.Code != announce.ReasonNotQuorate
+		return verdict.Owner != "" // some reasons not to announce hold whoever the others are
 	})
 	observed := make(map[netip.Addr]*l2.Observed, len(c.observed))
 	for i := range c.observed {

@@ -188,13 +188,14 @@ func TestGivenServicesWithSeveralAddressesWhenAnsweredThenTheStatusHasTheUnionOf
 		observed []l2.Observed
 		want     wishes
 	}{
-		"all links":          {layer2Node(nil, two...), []l2.Observed{answeredAt("192.0.2.1", "eth0"), answeredAt("192.0.2.2", "eth0")}, wishes{svc("a"): {}}},
-		"named links":        {layer2Node([]string{"eth0", "eth1"}, two...), []l2.Observed{answeredAt("192.0.2.1", "eth1"), answeredAt("192.0.2.2", "eth0", "eth1")}, wishes{svc("a"): {names: []string{"eth0", "eth1"}}}},
-		"named and all":      {mixed, []l2.Observed{answeredAt("192.0.2.1", "eth0"), answeredAt("192.0.2.2", "eth1")}, wishes{svc("a"): {}}},
-		"one not yet":        {layer2Node(nil, two...), []l2.Observed{answeredAt("192.0.2.1", "eth0")}, wishes{svc("a"): {leave: true}}},
-		"one of two here":    {layer2Node(nil, two[0], on("a", "192.0.2.2", "n2")), []l2.Observed{answeredAt("192.0.2.1", "eth0")}, wishes{svc("a"): {}}},
-		"not known who is":   {layer2Node(nil, undecided), nil, wishes{svc("a"): {leave: true}}},
-		"nothing by layer 2": {verdicts(yes("a", "192.0.2.1", "tor")), nil, wishes{}},
+		"all links":                        {layer2Node(nil, two...), []l2.Observed{answeredAt("192.0.2.1", "eth0"), answeredAt("192.0.2.2", "eth0")}, wishes{svc("a"): {}}},
+		"named links":                      {layer2Node([]string{"eth0", "eth1"}, two...), []l2.Observed{answeredAt("192.0.2.1", "eth1"), answeredAt("192.0.2.2", "eth0", "eth1")}, wishes{svc("a"): {names: []string{"eth0", "eth1"}}}},
+		"named and all":                    {mixed, []l2.Observed{answeredAt("192.0.2.1", "eth0"), answeredAt("192.0.2.2", "eth1")}, wishes{svc("a"): {}}},
+		"one not yet":                      {layer2Node(nil, two...), []l2.Observed{answeredAt("192.0.2.1", "eth0")}, wishes{svc("a"): {leave: true}}},
+		"one of two here":                  {layer2Node(nil, two[0], on("a", "192.0.2.2", "n2")), []l2.Observed{answeredAt("192.0.2.1", "eth0")}, wishes{svc("a"): {}}},
+		"not known who is":                 {layer2Node(nil, undecided), nil, wishes{svc("a"): {leave: true}}},
+		"not known who is, but why nobody": {layer2Node(nil, undecided, on("b", "192.0.2.2", "")), nil, wishes{svc("a"): {leave: true}}},
+		"nothing by layer 2":               {verdicts(yes("a", "192.0.2.1", "tor")), nil, wishes{}},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
