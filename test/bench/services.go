@@ -166,7 +166,12 @@ func (w *Workload) Delete(ctx context.Context, service string) error {
 
 // CreateMany makes the first n numbered Services at once.
 func (w *Workload) CreateMany(ctx context.Context, n int, k Kind) error {
-	return each(ctx, 0, n, func(ctx context.Context, i int) error { return w.Create(ctx, numbered(i), k) })
+	return w.CreateEach(ctx, n, func(int) Kind { return k })
+}
+
+// CreateEach makes the first n numbered Services at once, each of the kind that is given for its number.
+func (w *Workload) CreateEach(ctx context.Context, n int, kind func(i int) Kind) error {
+	return each(ctx, 0, n, func(ctx context.Context, i int) error { return w.Create(ctx, numbered(i), kind(i)) })
 }
 
 // DeleteMany deletes the first n numbered Services at once.

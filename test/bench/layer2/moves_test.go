@@ -54,7 +54,7 @@ func (g *ground) labelled(b *testing.B, times int) {
 // impaired lets the speakers avoid nodes in a bad state, which restarts them, and puts the node into each state.
 func (g *ground) impaired(b *testing.B, times int) {
 	b.Helper()
-	g.rolled(b, "MetalLB object changed: speakers replaced one by one", 1, func(ctx context.Context) error {
+	g.rolled(b, "all speakers replaced one by one (MetalLB object changed)", 1, func(ctx context.Context) error {
 		if err := g.Apply(ctx, avoiding); err != nil {
 			return err
 		}
