@@ -54,14 +54,21 @@ func serviceOf(o client.Object) ipam.ServiceKey {
 type inventory struct {
 	mu     sync.Mutex
 	byName map[string]object
+	// gone are those that were deleted here, until the watch tells so: it may first tell what they were before. Names do not come back.
+	gone map[string]bool
 }
 
-func newInventory() *inventory { return &inventory{byName: map[string]object{}} }
+func newInventory() *inventory {
+	return &inventory{byName: map[string]object{}, gone: map[string]bool{}}
+}
 
 // store takes in a state of an object unless a newer one is known.
 func (i *inventory) store(o object) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.gone[o.name] {
+		return
+	}
 	if have, ok := i.byName[o.name]; ok {
 		if order, err := resourceversion.CompareResourceVersion(have.resourceVersion, o.resourceVersion); err == nil && order >= 0 {
 			return
@@ -70,10 +77,22 @@ func (i *inventory) store(o object) {
 	i.byName[o.name] = o
 }
 
+// remove takes in that the watch has told that an object is deleted.
 func (i *inventory) remove(name string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	delete(i.byName, name)
+	delete(i.gone, name)
+}
+
+// deleted takes in that an object was deleted, or found to be, before the watch has told so.
+func (i *inventory) deleted(name string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if _, ok := i.byName[name]; ok {
+		delete(i.byName, name)
+		i.gone[name] = true
+	}
 }
 
 // retain removes what is not among the names that exist as of a resource version, but for what was written since.
@@ -84,6 +103,7 @@ func (i *inventory) retain(exist map[types.NamespacedName]bool, resourceVersion 
 	for key := range exist {
 		names[key.Name] = true
 	}
+	maps.DeleteFunc(i.gone, func(name string, _ bool) bool { return !names[name] })
 	maps.DeleteFunc(i.byName, func(name string, o object) bool {
 		order, err := resourceversion.CompareResourceVersion(o.resourceVersion, resourceVersion)
 		return !names[name] && (err != nil || order <= 0)

@@ -157,6 +157,28 @@ func TestGivenAnOlderEventThanTheAnswerToAWriteWhenItArrivesThenItIsDisregarded(
 	}
 }
 
+func TestGivenAnObjectThatWasDeletedWhenTheWatchIsBehindThenItDoesNotComeBack(t *testing.T) {
+	for name, told := range map[string]func(*inventory){
+		"by an event": func(i *inventory) { i.remove("bgp-1") },
+		"by a list":   func(i *inventory) { i.retain(nil, "20") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newInventory()
+			i.store(object{name: "bgp-1", resourceVersion: "9"})
+			i.deleted("bgp-1")
+			i.store(object{name: "bgp-1", resourceVersion: "10"})
+			if got := i.all(); len(got) != 0 {
+				t.Errorf("inventory %+v, want none", got)
+			}
+			told(i)
+			i.deleted("bgp-1") // as when the answer comes after the event
+			if len(i.gone) != 0 {
+				t.Errorf("it remembers %v for ever", i.gone)
+			}
+		})
+	}
+}
+
 func TestGivenAListOfWhatExistsWhenItIsTakenInThenTheRestIsForgottenButForWhatWasWrittenSince(t *testing.T) {
 	i := newInventory()
 	for name, version := range map[string]string{"bgp-listed": "5", "bgp-gone": "6", "bgp-written-since": "11"} {

@@ -174,7 +174,7 @@ func (r *register) take(ctx context.Context, s step, owner []metav1.OwnerReferen
 		if err := r.client.Delete(ctx, r.named(s.remove)); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("delete %s %s: %w", r.name, s.remove, err)
 		}
-		r.objects.remove(s.remove)
+		r.objects.deleted(s.remove)
 		return nil
 	case s.adopt != "":
 		return r.patch(ctx, s.adopt, map[string]any{"metadata": map[string]any{"ownerReferences": owner}}, false)
@@ -228,7 +228,7 @@ func (r *register) patch(ctx context.Context, name string, content map[string]an
 	}
 	switch {
 	case apierrors.IsNotFound(err):
-		r.objects.remove(name)
+		r.objects.deleted(name)
 		r.wishes.wake()
 		return nil
 	case apierrors.IsInvalid(err):
