@@ -17,10 +17,11 @@ LAB := $(GO) run ./test/lab/cmd/lab
 # Packages whose tests bring up whole clusters; they run one after the other, after everything else.
 CLUSTER_TESTS := ./test/lab ./test/e2e
 BENCH_COUNT ?= 20
+BENCH_SOAK ?= 30m
 
 .PHONY: help
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: $(addprefix bin/,$(PROGRAMS)) ## Build the programs, static, into bin/.
@@ -58,8 +59,17 @@ test-cluster: ## Run the tests that bring up real clusters.
 	$(GO) test -timeout 40m -p 1 $(CLUSTER_TESTS)
 
 .PHONY: bench
-bench: ## Print the figures of docs/benchmarks.md (root; Debian; some 10 minutes).
+bench: ## Print the figures of docs/benchmarks.md (root; Debian; some 17 minutes).
 	$(GO) test -timeout 60m -run '^$$' -bench . -benchtime $(BENCH_COUNT)x -count 1 ./test/bench
+	$(MAKE) bench-l2
+
+.PHONY: bench-l2
+bench-l2: ## Print those of layer 2 alone (some 7 minutes).
+	$(GO) test -timeout 60m -run '^$$' -bench . -skip Soak -benchtime $(BENCH_COUNT)x -count 1 ./test/bench/layer2
+
+.PHONY: bench-soak
+bench-soak: ## Count false take-overs on layer 2 while all processors are busy, for BENCH_SOAK.
+	$(GO) test -timeout 24h -run '^$$' -bench Soak -benchtime 1x -count 1 ./test/bench/layer2 -soak $(BENCH_SOAK)
 
 .PHONY: vet
 vet: ## Run go vet.

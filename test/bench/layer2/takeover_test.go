@@ -136,6 +136,13 @@ func (g *ground) poweredOff(b *testing.B, times int) {
 		must(b, err)
 		h, err := g.handover(g.home, func(ctx context.Context) error { return g.PowerOff(ctx, g.home) })
 		must(b, err)
+		must(b, product.Eventually(g.ctx, patience, func(context.Context) error {
+			h.End = time.Now()
+			if since := c.asked.Answers().Since(h.First); len(since) == since.Lost() {
+				return fmt.Errorf("the client is not answered again by %s: %s", h.To, since)
+			}
+			return nil
+		}))
 		off = append(off, h)
 		h, err = g.back(h, func(ctx context.Context) error { return g.Boot(ctx, g.home) })
 		must(b, err)
