@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/internal/ipam"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/l2"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
 )
@@ -154,6 +155,28 @@ func TestGivenANodeThatIsLostWhenItsAddressIsTakenOverThenWhatItSaidIsRemovedFor
 	}
 	if got := witness.writes.take(); len(got) > 0 {
 		t.Errorf("a node that took nothing over wrote %v", got)
+	}
+}
+
+func TestGivenServicesTakenFromOthersWhenAskedForThoseOfTheDeadThenThoseOfTheLivingAndTheLostAgainAreLeftOut(t *testing.T) {
+	taken := func(service, from string) *line {
+		return &line{service: svc(service), protocol: announce.ProtocolLayer2, from: from}
+	}
+	var l lost
+	for _, t := range []*line{
+		taken("a", "dead"), taken("b", "dead"), taken("c", "alive"), taken("new", ""),
+		{service: svc("d"), protocol: announce.ProtocolBGP, from: "dead"},
+		{service: svc("b"), protocol: announce.ProtocolLayer2, reason: announce.ReasonNotOwner},
+	} {
+		l.note(t)
+	}
+	want := map[string]map[ipam.ServiceKey]bool{"dead": {svc("a"): true}}
+	if diff := gocmp.Diff(want, l.of(newGossip("alive").Snapshot().Alive)); diff != "" {
+		t.Errorf("of the dead (-want +got):\n%s", diff)
+	}
+	l.settled("dead", svc("a"))
+	if got := l.of(nil); len(got) != 0 {
+		t.Errorf("later there are %v, want none: who was alive took back what he said himself", got)
 	}
 }
 
