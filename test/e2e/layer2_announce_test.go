@@ -82,6 +82,7 @@ var _ = Describe("Layer 2", Ordered, ContinueOnFailure, func() {
 		apply(ctx, documents(pool("uplink", "192.168.126.144/30"), l2advertisement("uplink", ", interfaces: [uplink0]"), echo("uplink", "")))
 		address := addressesOf(ctx, "uplink", 1)[0]
 		Expect(answering(ctx, address)(Default)).To(BeEmpty(), "no node has it")
+		Eventually(events("Service", "uplink", "announceFailed")).WithContext(ctx).Should(ContainElement(And(ContainSubstring(address), ContainSubstring("uplink0"))), "and the user is told")
 		addUplink(ctx, "n3")
 		Eventually(told(ctx, "uplink")).Should(Equal([]string{"n3"}))
 		mac, err := cluster.Exec(ctx, "n3", "cat", "/sys/class/net/uplink0/address")

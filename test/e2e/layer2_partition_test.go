@@ -62,6 +62,17 @@ var _ = Describe("Layer 2 in a split", Ordered, ContinueOnFailure, func() {
 		AddReportEntry("two owners", lastOf(wire, "n3", addresses).Sub(began).Round(time.Millisecond).String())
 	})
 
+	It("a node whose cable is cut is replaced, and takes its address back when it is mended", func(ctx SpecContext) {
+		wire := listening()
+		began := time.Now()
+		Expect(cluster.Cut("n3")).To(Succeed())
+		DeferCleanup(func() { Expect(cluster.Restore("n3")).To(Succeed()) })
+		takeOver(ctx, wire, of("n3"), "n3", began, takeOverLimit)
+		Eventually(answering(ctx, of("n3"))).Should(And(HaveLen(1), Not(ContainElement("n3"))))
+		Expect(cluster.Restore("n3")).To(Succeed())
+		Eventually(answering(ctx, of("n3"))).Should(Equal([]string{"n3"}))
+	})
+
 	It("without gossip and API server nobody stops, and healing ends it", func(ctx SpecContext) {
 		wire := listening()
 		withoutAPI(ctx, func() {
