@@ -22,20 +22,7 @@ func TestGivenARunningControllerWhenItsMetricsAreReadThenOnlyWhoMaySeesThem(t *t
 	p := w.controller(t)
 	w.create(t, "web")
 	w.expect(t, "web", "192.0.2.8")
-	reader, other := w.account(t, "reader"), w.account(t, "other")
-	c, err := kubernetes.NewForConfig(cluster.server.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	may := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: w.name}, Rules: []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}}}
-	if _, err := c.RbacV1().ClusterRoles().Create(t.Context(), may, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: w.name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: w.name},
-		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: w.name, Name: "reader"}}}
-	if _, err := c.RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	reader, other := w.reader(t), w.account(t, "other")
 	for _, row := range []struct {
 		who, token string
 		status     int
@@ -55,25 +42,45 @@ func TestGivenARunningControllerWhenItsMetricsAreReadThenOnlyWhoMaySeesThem(t *t
 }
 
 // account creates a ServiceAccount in the test's namespace and returns a token of it.
-func (w *world) account(t *testing.T, name string) string {
-	t.Helper()
+func (w *world) account(tb testing.TB, name string) string {
+	tb.Helper()
 	a := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: name}}
-	if err := w.Create(t.Context(), a); err != nil {
-		t.Fatal(err)
+	if err := w.Create(tb.Context(), a); err != nil {
+		tb.Fatal(err)
 	}
 	request := &authenticationv1.TokenRequest{}
-	if err := w.SubResource("token").Create(t.Context(), a, request); err != nil {
-		t.Fatal(err)
+	if err := w.SubResource("token").Create(tb.Context(), a, request); err != nil {
+		tb.Fatal(err)
 	}
 	return request.Status.Token
 }
 
-// scrape reads the metrics with a token, or without one if it is empty.
-func (p *process) scrape(t *testing.T, token string) (status int, body string) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("https://127.0.0.1:%d/metrics", p.metrics), nil)
+// reader returns the token of somebody who may read metrics.
+func (w *world) reader(tb testing.TB) string {
+	tb.Helper()
+	token := w.account(tb, "reader")
+	c, err := kubernetes.NewForConfig(cluster.server.Config())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
+	}
+	may := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: w.name}, Rules: []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}}}
+	if _, err := c.RbacV1().ClusterRoles().Create(tb.Context(), may, metav1.CreateOptions{}); err != nil {
+		tb.Fatal(err)
+	}
+	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: w.name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: w.name},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: w.name, Name: "reader"}}}
+	if _, err := c.RbacV1().ClusterRoleBindings().Create(tb.Context(), binding, metav1.CreateOptions{}); err != nil {
+		tb.Fatal(err)
+	}
+	return token
+}
+
+// scrape reads the metrics with a token, or without one if it is empty.
+func (p *process) scrape(tb testing.TB, token string) (status int, body string) {
+	tb.Helper()
+	request, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, fmt.Sprintf("https://127.0.0.1:%d/metrics", p.metrics), nil)
+	if err != nil {
+		tb.Fatal(err)
 	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
@@ -82,12 +89,12 @@ func (p *process) scrape(t *testing.T, token string) (status int, body string) {
 	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 	response, err := c.Do(request)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return response.StatusCode, string(text)
 }
