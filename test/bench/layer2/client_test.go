@@ -2,7 +2,6 @@ package layer2
 
 import (
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/seed-551707bd/metallb-operator/test/bench"
@@ -51,17 +50,16 @@ func seen(what string, asked, beside asker.Answers, all []window) {
 			bench.Milliseconds(silences.Median()), bench.Milliseconds(silences.Quantile(1)), bench.Milliseconds(floor.Median()), bench.Milliseconds(floor.Quantile(1))})
 }
 
-// alone reports how often two nodes claimed the address at a time, and logs what they said.
-func (g *ground) alone(b *testing.B, what string, handovers []Handover) {
-	b.Helper()
+// alone reports how often two nodes claimed the address at a time, and tells what they said.
+func (g *ground) alone(what string, handovers []Handover) {
 	messages, stale := g.wire.Messages(), 0
 	for _, h := range handovers {
 		n := h.Stale(messages)
 		if n > 0 {
-			b.Logf("%s: %s said %d times that it has %s after %s had said so:", what, h.From, n, h.Address, h.To)
-			for _, m := range messages {
-				if m.Claims(h.Address) && m.Time.After(h.Begin) && m.Time.Before(h.End) {
-					b.Logf("  %6.1f ms %s", float64(m.Time.Sub(h.Begin))/float64(time.Millisecond), m)
+			say("%s: %s said %d times that it has %s after %s had said so:", what, h.From, n, h.Address, h.To)
+			for _, m := range after(messages, h.Begin) {
+				if m.Claims(h.Address) && m.Time.Before(h.End) {
+					say("  %6.1f ms %s", float64(m.Time.Sub(h.Begin))/float64(time.Millisecond), m)
 				}
 			}
 		}

@@ -25,7 +25,6 @@ func (g *ground) moved(b *testing.B, name, what string, times int, away, home fu
 	b.Helper()
 	c := g.startClient()
 	var gone, back []Handover
-	writes := g.writes(b)
 	for range times {
 		h, err := g.handover(g.home, away)
 		must(b, err)
@@ -38,17 +37,15 @@ func (g *ground) moved(b *testing.B, name, what string, times int, away, home fu
 	first(b, name, what+" → another node's first packet", samples(gone), "")
 	all := append(gone, back...)
 	seen(what+", and back", asked, beside, windows(all))
-	g.alone(b, what+", and back", all)
-	must(b, sleep(g.ctx, time.Second)) // what is written follows what is done
-	for request, n := range g.writes(b).Since(writes).Sorted() {
-		report.Value(writesTitle, fmt.Sprintf("%s, and back: %s for each of %d moves", what, request, len(all)), fmt.Sprintf("%.2f", float64(n)/float64(len(all))), "")
-	}
+	g.alone(what+", and back", all)
 }
 
 // labelled moves the address by the label that excludes a node.
 func (g *ground) labelled(b *testing.B, times int) {
 	b.Helper()
+	writes := g.writes(b)
 	g.moved(b, "Label", "node excluded by label", times, g.patchNode(g.home, excluded(true)), g.patchNode(g.home, excluded(false)))
+	g.reportWrites(b, "one address: its node is excluded by label, and back", writes, 2*times)
 }
 
 // impaired lets the speakers avoid nodes in a bad state, which restarts them, and puts the node into each state.

@@ -82,7 +82,7 @@ func (g *ground) ended(b *testing.B, nodes string, times int) {
 	seen(nodes+": speaker killed", asked, beside, windows(killed))
 	seen(nodes+": speaker stopped (SIGTERM)", asked, beside, windows(stopped))
 	seen(nodes+": its node takes the address back", asked, beside, windows(returned))
-	g.alone(b, nodes+": killed, stopped and back", append(append(killed, stopped...), returned...))
+	g.alone(nodes+": killed, stopped and back", append(append(killed, stopped...), returned...))
 }
 
 // ready waits until the speaker on a node says that it is, and returns the name of its pod.
@@ -157,5 +157,5 @@ func (g *ground) poweredOff(b *testing.B, times int) {
 	first(b, "ClientAnswered", "node powered off → client answered again", silences, powerTarget)
 	seen("node powered off", asked, beside, windows(off))
 	seen("it is on again, and takes the address back", asked, beside, windows(on))
-	g.alone(b, "powered off and on", append(off, on...))
+	g.alone("powered off and on", append(off, on...))
 }
