@@ -53,11 +53,11 @@ func allocated(name string) func(Gomega, SpecContext) string {
 	}
 }
 
-// events are the messages of the events of one reason about an object.
-func events(kind, name, reason string) func(Gomega, SpecContext) []string {
+// events are the messages of the events of one reason about a Service.
+func events(name, reason string) func(Gomega, SpecContext) []string {
 	return func(g Gomega, ctx SpecContext) []string {
 		text, err := cluster.Kubectl(ctx, "get", "events.events.k8s.io", "--all-namespaces", "--field-selector",
-			fmt.Sprintf("regarding.kind=%s,regarding.name=%s,reason=%s", kind, name, reason), "-o", `jsonpath={range .items[*]}{.note}{"\n"}{end}`)
+			fmt.Sprintf("regarding.kind=Service,regarding.name=%s,reason=%s", name, reason), "-o", `jsonpath={range .items[*]}{.note}{"\n"}{end}`)
 		g.Expect(err).NotTo(HaveOccurred())
 		return strings.Fields(strings.ReplaceAll(text, " ", "_"))
 	}
@@ -187,7 +187,7 @@ spec: {namespaces: [default], pools: [fenced], ipv4: 2}
 			poolWith("known", `, conflictCheck: Known`, "192.168.126.11-192.168.126.14")))
 		apply(ctx, service("probed", "probed", ""))
 		Eventually(ips("probed")).WithContext(ctx).Should(Equal([]string{"192.168.126.201"}))
-		Eventually(events("Service", "probed", "AddressConflict")).WithContext(ctx).Should(ContainElement(ContainSubstring("192.168.126.200")))
+		Eventually(events("probed", "AddressConflict")).WithContext(ctx).Should(ContainElement(ContainSubstring("192.168.126.200")))
 		var p v1beta1.IPAddressPool
 		Eventually(func(g Gomega) string {
 			g.Expect(cluster.Client.Get(ctx, inNamespace("probed"), &p)).To(Succeed())

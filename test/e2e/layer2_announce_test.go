@@ -28,7 +28,7 @@ var _ = Describe("Layer 2", Ordered, ContinueOnFailure, func() {
 			Eventually(getFrom(station, url)).WithContext(ctx).Should(ContainSubstring("host=web-"))
 			Eventually(get(url)).WithContext(ctx).Should(ContainSubstring("host=web-"))
 		}
-		Eventually(events("Service", "both", "nodeAssigned")).WithContext(ctx).Should(Equal(
+		Eventually(events("both", "nodeAssigned")).WithContext(ctx).Should(Equal(
 			[]string{`announcing_from_node_"` + node + `"_with_protocol_"layer2"`}), "one, whose spaces are underscores here")
 	})
 
@@ -82,7 +82,7 @@ var _ = Describe("Layer 2", Ordered, ContinueOnFailure, func() {
 		apply(ctx, documents(pool("uplink", "192.168.126.144/30"), l2advertisement("uplink", ", interfaces: [uplink0]"), echo("uplink", "")))
 		address := addressesOf(ctx, "uplink", 1)[0]
 		Expect(answering(ctx, address)(Default)).To(BeEmpty(), "no node has it")
-		Eventually(events("Service", "uplink", "announceFailed")).WithContext(ctx).Should(ContainElement(And(ContainSubstring(address), ContainSubstring("uplink0"))), "and the user is told")
+		Eventually(events("uplink", "announceFailed")).WithContext(ctx).Should(ContainElement(And(ContainSubstring(address), ContainSubstring("uplink0"))), "and the user is told")
 		addUplink(ctx, "n3")
 		Eventually(told(ctx, "uplink")).Should(Equal([]string{"n3"}))
 		mac, err := cluster.Exec(ctx, "n3", "cat", "/sys/class/net/uplink0/address")
@@ -171,7 +171,7 @@ var _ = Describe("Layer 2", Ordered, ContinueOnFailure, func() {
 		claim, err := wire.Wait(ctx, func(m tap.Message) bool { return m.Machine == station && m.Claims(netip.MustParseAddr(address)) })
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(func() map[string]int { return wire.Claimants(netip.MustParseAddr(address), claim.Time) }).Should(HaveKey(node), "it is defended")
-		Eventually(events("Service", "claimed", "addressConflict")).WithContext(ctx).Should(ContainElement(And(ContainSubstring(address), ContainSubstring(mac))))
+		Eventually(events("claimed", "addressConflict")).WithContext(ctx).Should(ContainElement(And(ContainSubstring(address), ContainSubstring(mac))))
 	}, SpecTimeout(time.Minute))
 
 	It("says on the advertisement's conditions that it is in force", func(ctx SpecContext) {

@@ -33,7 +33,7 @@ var _ = Describe("Layer 2 when something breaks", Ordered, ContinueOnFailure, fu
 		first := owner(ctx, address)
 		wire := listening()
 		took := kill(ctx, first)
-		takeOver(ctx, wire, address, first, took, takeOverLimit)
+		takeOver(ctx, wire, address, first, took)
 		Eventually(answering(ctx, address)).WithTimeout(time.Minute).Should(Equal([]string{first}))
 		Eventually(told(ctx, "firm")).Should(Equal([]string{first}))
 	})
@@ -56,7 +56,7 @@ var _ = Describe("Layer 2 when something breaks", Ordered, ContinueOnFailure, fu
 		withoutAPI(ctx, func() {
 			Expect(answering(ctx, address)(Default)).To(Equal([]string{first}))
 			took := kill(ctx, first)
-			takeOver(ctx, wire, address, first, took, takeOverLimit)
+			takeOver(ctx, wire, address, first, took)
 			Eventually(answering(ctx, address)).Should(And(HaveLen(1), Not(ContainElement(first))))
 		})
 		Eventually(answering(ctx, address)).WithTimeout(time.Minute).Should(Equal([]string{first}))
@@ -91,7 +91,7 @@ var _ = Describe("Layer 2 when something breaks", Ordered, ContinueOnFailure, fu
 				Expect(cluster.Boot(ctx, first)).To(Succeed())
 			}
 		})
-		takeOver(ctx, wire, address, first, took, takeOverLimit)
+		takeOver(ctx, wire, address, first, took)
 		Eventually(answering(ctx, address)).Should(And(HaveLen(1), Not(ContainElement(first))))
 		all := done()
 		Expect(all.Silence()).To(BeNumerically("<", takeOverLimit), all.String())

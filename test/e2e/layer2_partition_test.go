@@ -53,7 +53,7 @@ var _ = Describe("Layer 2 in a split", Ordered, ContinueOnFailure, func() {
 		wire := listening()
 		began := time.Now()
 		cutOff(ctx, lab.Gossip)
-		takeOver(ctx, wire, of("n3"), "n3", began, takeOverLimit)
+		takeOver(ctx, wire, of("n3"), "n3", began)
 		By("waiting for proof that the larger side lives: two renewals of its nodes' Leases")
 		for _, address := range addresses {
 			Eventually(answering(ctx, address)).WithTimeout(time.Minute).Should(And(HaveLen(1), Not(ContainElement("n3"))))
@@ -67,7 +67,7 @@ var _ = Describe("Layer 2 in a split", Ordered, ContinueOnFailure, func() {
 		began := time.Now()
 		Expect(cluster.Cut("n3")).To(Succeed())
 		DeferCleanup(func() { Expect(cluster.Restore("n3")).To(Succeed()) })
-		takeOver(ctx, wire, of("n3"), "n3", began, takeOverLimit)
+		takeOver(ctx, wire, of("n3"), "n3", began)
 		Eventually(answering(ctx, of("n3"))).Should(And(HaveLen(1), Not(ContainElement("n3"))))
 		Expect(cluster.Restore("n3")).To(Succeed())
 		Eventually(answering(ctx, of("n3"))).Should(Equal([]string{"n3"}))
@@ -78,8 +78,8 @@ var _ = Describe("Layer 2 in a split", Ordered, ContinueOnFailure, func() {
 		withoutAPI(ctx, func() {
 			began := time.Now()
 			cutOff(ctx, lab.Gossip)
-			takeOver(ctx, wire, of("n3"), "n3", began, takeOverLimit)
-			takeOver(ctx, wire, of("n1"), "n1", began, takeOverLimit)
+			takeOver(ctx, wire, of("n3"), "n3", began)
+			takeOver(ctx, wire, of("n1"), "n1", began)
 			for _, address := range addresses {
 				Eventually(answering(ctx, address)).Should(And(HaveLen(2), ContainElement("n3")))
 			}

@@ -210,9 +210,9 @@ func kill(ctx context.Context, node string) time.Time {
 }
 
 // takeOver waits until a machine other than the given one has announced the address after began, and reports how long that took.
-func takeOver(ctx context.Context, wire *tap.Tap, address, from string, began time.Time, limit time.Duration) {
+func takeOver(ctx context.Context, wire *tap.Tap, address, from string, began time.Time) {
 	GinkgoHelper()
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, takeOverLimit)
 	defer cancel()
 	m, err := wire.Wait(ctx, func(m tap.Message) bool {
 		return m.Time.After(began) && m.Machine != from && m.Gratuitous() && m.Claims(netip.MustParseAddr(address))

@@ -14,6 +14,7 @@ import (
 
 // askOnTheSegment lets a host beside the nodes ask with real tools who has a node's addresses, and compares with what the switch heard.
 func askOnTheSegment(t *testing.T, l *lab.Lab) {
+	t.Helper()
 	if err := l.AddHost(t.Context(), lab.Host{Name: "station", Host: 8}); err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +49,7 @@ func askOnTheSegment(t *testing.T, l *lab.Lab) {
 
 // split stops gossip alone, then everything, between two nodes, and heals them.
 func split(t *testing.T, l *lab.Lab) {
+	t.Helper()
 	call := func(port string) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()

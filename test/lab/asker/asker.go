@@ -80,7 +80,7 @@ func (a *Asker) run(ctx context.Context) {
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		a.requests.Go(func() {
-			answer := a.ask()
+			answer := a.ask(context.WithoutCancel(ctx)) // also of the last ones something becomes
 			a.mu.Lock()
 			defer a.mu.Unlock()
 			a.answers = append(a.answers, answer)
@@ -90,19 +90,19 @@ func (a *Asker) run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-	a.requests.Wait() // also of the last ones something becomes
+	a.requests.Wait()
 }
 
 // ask sends one request and waits for what becomes of it.
-func (a *Asker) ask() Answer {
+func (a *Asker) ask(ctx context.Context) Answer {
 	answer := Answer{Sent: time.Now()}
-	answer.Text, answer.Err = a.exchange(answer.Sent.Add(a.options.Patience))
+	answer.Text, answer.Err = a.exchange(ctx, answer.Sent.Add(a.options.Patience))
 	answer.Took = time.Since(answer.Sent)
 	return answer
 }
 
-func (a *Asker) exchange(until time.Time) (string, error) {
-	ctx, cancel := context.WithDeadline(context.Background(), until)
+func (a *Asker) exchange(ctx context.Context, until time.Time) (string, error) {
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	conn, err := a.options.Dial(ctx, "udp", a.options.Address)
 	if err != nil {
