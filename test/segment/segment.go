@@ -109,6 +109,20 @@ func (h *Host) Give(name string, addresses ...string) {
 			a.Flags = unix.IFA_F_NODAD
 		}
 		h.must(h.AddrAdd(h.Get(name), a))
+		h.await("does not accept what is sent to "+text, func() bool {
+			routes, err := h.RouteGet(a.IP)
+			return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
+		})
+	}
+}
+
+// await waits for what the kernel does on its own time.
+func (h *Host) await(what string, done func() bool) {
+	h.Helper()
+	for limit := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			h.Fatalf("host %s: %s after %v", h.Namespace, what, patience)
+		}
 	}
 }
 
@@ -146,15 +160,11 @@ func (s *Segment) Host(addresses ...string) *Host {
 	h := NewHost(s.host.TB)
 	s.Connect(h, "eth0")
 	h.Give("eth0", addresses...)
-	for limit := time.Now().Add(patience); !h.settled("eth0"); time.Sleep(time.Millisecond) {
-		if time.Now().After(limit) {
-			h.Fatalf("host %s: no usable link-local address", h.Namespace)
-		}
-	}
+	h.await("has no usable link-local address", func() bool { return h.settled("eth0") })
 	return h
 }
 
-// patience bounds how long the kernel may take to make a link-local address usable; it does so on its own time.
+// patience bounds how long the kernel may take to make a link-local address usable, or to accept what is sent to an address.
 const patience = time.Minute
 
 // settled tells whether the link has a link-local address, and no address that cannot be used yet.
