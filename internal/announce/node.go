@@ -18,6 +18,33 @@ type Node struct {
 	Verdicts []*Verdict
 }
 
+// WithLayer2 returns the node with what another one has of layer 2.
+func (n Node) WithLayer2(other Node) Node {
+	all := make([]*Verdict, 0, max(len(n.Verdicts), len(other.Verdicts)))
+	rest := skipToLayer2(other.Verdicts)
+	for _, v := range n.Verdicts {
+		if v.Protocol == ProtocolLayer2 {
+			continue
+		}
+		for len(rest) > 0 && rest[0].Compare(v) < 0 {
+			all, rest = append(all, rest[0]), skipToLayer2(rest[1:])
+		}
+		all = append(all, v)
+	}
+	for len(rest) > 0 {
+		all, rest = append(all, rest[0]), skipToLayer2(rest[1:])
+	}
+	n.L2, n.Verdicts = other.L2, all
+	return n
+}
+
+func skipToLayer2(verdicts []*Verdict) []*Verdict {
+	for len(verdicts) > 0 && verdicts[0].Protocol != ProtocolLayer2 {
+		verdicts = verdicts[1:]
+	}
+	return verdicts
+}
+
 // BGP is the node's whole BGP configuration, independent of the routing daemon that carries it out.
 type BGP struct {
 	// Routers, one per VRF, the default VRF ("") first.

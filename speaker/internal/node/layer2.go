@@ -189,30 +189,3 @@ func gains(before, after []announce.L2Entry) []netip.Addr {
 func sameEntry(a, b announce.L2Entry) bool {
 	return a.Address == b.Address && slices.Equal(a.Interfaces, b.Interfaces) && (a.Interfaces == nil) == (b.Interfaces == nil)
 }
-
-// withLayer2 returns a decision with what another one says of layer 2.
-func withLayer2(bgp, other announce.Node) announce.Node {
-	all := make([]*announce.Verdict, 0, len(bgp.Verdicts))
-	rest := onLayer2(other.Verdicts)
-	for _, v := range bgp.Verdicts {
-		if v.Protocol == announce.ProtocolLayer2 {
-			continue
-		}
-		for len(rest) > 0 && rest[0].Compare(v) < 0 {
-			all, rest = append(all, rest[0]), rest[1:]
-		}
-		all = append(all, v)
-	}
-	bgp.L2, bgp.Verdicts = other.L2, append(all, rest...)
-	return bgp
-}
-
-func onLayer2(verdicts []*announce.Verdict) []*announce.Verdict {
-	var those []*announce.Verdict
-	for _, v := range verdicts {
-		if v.Protocol == announce.ProtocolLayer2 {
-			those = append(those, v)
-		}
-	}
-	return those
-}

@@ -201,7 +201,7 @@ func (l *Loop) route(ctx context.Context, view View, present announce.Node, star
 	}
 	report.Node = present
 	if l.good.version != 0 {
-		after := l.try(ctx, withLayer2(l.decide(view, &l.good), present), start, report)
+		after := l.try(ctx, l.decide(view, &l.good).WithLayer2(present), start, report)
 		if report.Outcome != Applied {
 			return after
 		}

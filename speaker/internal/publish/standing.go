@@ -20,39 +20,11 @@ func (s standing) after(r node.Report) standing {
 	if r.InForce {
 		s.node, s.routed = r.Node, true
 	} else {
-		s.node = withLayer2(s.node, r.Node)
+		s.node = s.node.WithLayer2(r.Node)
 	}
 	if r.Outcome == node.Pending {
 		r.Outcome, r.Words = s.report.Outcome, s.report.Words
 	}
 	s.report = r
 	return s
-}
-
-// withLayer2 returns a node with what another one has of layer 2.
-func withLayer2(n, other announce.Node) announce.Node {
-	all := make([]*announce.Verdict, 0, max(len(n.Verdicts), len(other.Verdicts)))
-	rest := next(other.Verdicts)
-	for _, v := range n.Verdicts {
-		if v.Protocol == announce.ProtocolLayer2 {
-			continue
-		}
-		for len(rest) > 0 && rest[0].Compare(v) < 0 {
-			all, rest = append(all, rest[0]), next(rest[1:])
-		}
-		all = append(all, v)
-	}
-	for len(rest) > 0 {
-		all, rest = append(all, rest[0]), next(rest[1:])
-	}
-	n.L2, n.Verdicts = other.L2, all
-	return n
-}
-
-// next skips to the first verdict on layer 2.
-func next(verdicts []*announce.Verdict) []*announce.Verdict {
-	for len(verdicts) > 0 && verdicts[0].Protocol != announce.ProtocolLayer2 {
-		verdicts = verdicts[1:]
-	}
-	return verdicts
 }
