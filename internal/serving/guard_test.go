@@ -21,7 +21,6 @@ import (
 // gate is a guarded handler beside an API server that knows the tokens "reader" and "stranger", of whom only the reader may get /metrics.
 type gate struct {
 	*testing.T
-	*guard
 	http.Handler
 	mu  sync.Mutex
 	now time.Time
