@@ -129,7 +129,7 @@ func bringUp(b *testing.B, prefix string, nodes int) *ground {
 	must(b, err)
 	g.wire, err = g.Tap()
 	must(b, err)
-	must(b, g.serve(ctx))
+	must(b, g.serve())
 	return g
 }
 
@@ -146,8 +146,8 @@ func (g *ground) close(ctx context.Context, failed bool) error {
 }
 
 // serve makes the Service that the client asks, at home on a node without anything that the benchmark needs, and waits until it answers.
-func (g *ground) serve(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (g *ground) serve() error {
+	ctx, cancel := context.WithTimeout(g.ctx, patience)
 	defer cancel()
 	needed := map[string]bool{}
 	pods, err := g.client.CoreV1().Pods(product.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "component!=speaker"})

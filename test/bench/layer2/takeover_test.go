@@ -119,8 +119,9 @@ func (g *ground) signal(b *testing.B, signal syscall.Signal) func(ctx context.Co
 	}
 }
 
+// deletePod deletes a pod whose speaker has ended already; the rest of it gets a second.
 func (g *ground) deletePod(name string) error {
-	if err := g.client.CoreV1().Pods(product.Namespace).Delete(g.ctx, name, metav1.DeleteOptions{}); err != nil {
+	if err := g.client.CoreV1().Pods(product.Namespace).Delete(g.ctx, name, metav1.DeleteOptions{GracePeriodSeconds: new(int64(1))}); err != nil {
 		return fmt.Errorf("delete pod %s: %w", name, err)
 	}
 	return nil
