@@ -59,12 +59,12 @@ test-cluster: ## Run the tests that bring up real clusters.
 	$(GO) test -timeout 40m -p 1 $(CLUSTER_TESTS)
 
 .PHONY: bench
-bench: ## Print the figures of docs/benchmarks.md (root; Debian; some 17 minutes).
+bench: ## Print the figures of docs/benchmarks.md (root; Debian; 17 to 19 minutes).
 	$(GO) test -timeout 60m -run '^$$' -bench . -benchtime $(BENCH_COUNT)x -count 1 ./test/bench
 	$(MAKE) bench-l2
 
 .PHONY: bench-l2
-bench-l2: ## Print those of layer 2 alone (some 7 minutes).
+bench-l2: ## Print those of layer 2 alone (8 to 9 minutes).
 	$(GO) test -timeout 60m -run '^$$' -bench . -skip Soak -benchtime $(BENCH_COUNT)x -count 1 ./test/bench/layer2
 
 .PHONY: bench-soak

@@ -120,7 +120,7 @@ func (g *ground) atRest(b *testing.B, what string) {
 	writes, sum := g.writes(b).Since(before), 0
 	for request, n := range writes.Sorted() {
 		sum += n
-		b.Logf("%s, at rest: %d times %s", what, n, request)
+		say("%s, at rest: %d times %s", what, n, request)
 	}
 	said := 0
 	for _, m := range after(g.wire.Messages(), heard) {

@@ -288,13 +288,14 @@ func (g *ground) quiet(b *testing.B, d time.Duration) []tap.Message {
 	return messages
 }
 
-// writes are what changed at the API server, without the heartbeats of nodes and leaders, and without what Kubernetes tidies up after Services.
+// writes are what changed at the API server, without the heartbeats of nodes and leaders, and without what kubelets say of pods and the
+// controller manager tidies up after Services.
 func (g *ground) writes(b *testing.B) bench.Writes {
 	b.Helper()
 	w, err := bench.ReadWrites(g.ctx, g.client)
 	must(b, err)
 	for what := range w {
-		if _, resource, _ := strings.Cut(what, " "); resource == "leases" || resource == "endpoints" || strings.HasPrefix(resource, "nodes") {
+		if _, resource, _ := strings.Cut(what, " "); resource == "leases" || resource == "endpoints" || resource == "pods/status" || strings.HasPrefix(resource, "nodes") {
 			delete(w, what)
 		}
 	}

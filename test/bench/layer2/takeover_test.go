@@ -44,7 +44,7 @@ func (g *ground) comeAndGo(address string, six bool) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("nobody announces %s: %w", address, err)
 	}
-	if err := sleep(ctx, 200*time.Millisecond); err != nil {
+	if err := sleep(ctx, 100*time.Millisecond); err != nil {
 		return 0, err
 	}
 	if err := g.objects.Delete(ctx, single); err != nil {
@@ -53,7 +53,7 @@ func (g *ground) comeAndGo(address string, six bool) (time.Duration, error) {
 	if err := g.objects.Gone(ctx); err != nil {
 		return 0, err
 	}
-	return m.Time.Sub(begin), sleep(ctx, 200*time.Millisecond)
+	return m.Time.Sub(begin), sleep(ctx, 100*time.Millisecond)
 }
 
 // ended measures how another node takes over from a speaker that is killed, and from one that is stopped in order. Both are done to the same
