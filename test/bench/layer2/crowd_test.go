@@ -26,6 +26,7 @@ const (
 // written meanwhile is counted, too.
 func (g *ground) crowd(b *testing.B, what string, n int, kind func(i int) bench.Kind, spread func(loads map[string]int), leave, back turn) {
 	b.Helper()
+	say("%s", b.Name())
 	begin := time.Now()
 	must(b, g.objects.Prepare(g.ctx, n))
 	b.Cleanup(func() { must(b, errors.Join(g.objects.DeleteMany(g.ctx, n), g.objects.Gone(g.ctx))) })

@@ -43,6 +43,7 @@ func (g *ground) moved(b *testing.B, name, what string, times int, away, home fu
 // labelled moves the address by the label that excludes a node.
 func (g *ground) labelled(b *testing.B, times int) {
 	b.Helper()
+	say("%s", b.Name())
 	writes := g.writes(b)
 	g.moved(b, "Label", "node excluded by label", times, g.patchNode(g.home, excluded(true)), g.patchNode(g.home, excluded(false)))
 	g.reportWrites(b, "one address: its node is excluded by label, and back", writes, 2*times)
@@ -51,6 +52,7 @@ func (g *ground) labelled(b *testing.B, times int) {
 // impaired lets the speakers avoid nodes in a bad state, which restarts them, and puts the node into each state.
 func (g *ground) impaired(b *testing.B, times int) {
 	b.Helper()
+	say("%s", b.Name())
 	g.rolled(b, "all speakers replaced one by one (MetalLB object changed)", 1, func(ctx context.Context) error {
 		if err := g.Apply(ctx, avoiding); err != nil {
 			return err
@@ -76,6 +78,7 @@ func (g *ground) impaired(b *testing.B, times int) {
 // rolled measures what the client sees while all speakers are replaced, one after the other.
 func (g *ground) rolled(b *testing.B, what string, times int, begin func(ctx context.Context) error) {
 	b.Helper()
+	say("%s", b.Name())
 	c := g.startClient()
 	var all []window
 	for range times {

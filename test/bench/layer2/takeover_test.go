@@ -60,6 +60,7 @@ func (g *ground) comeAndGo(address string, six bool) (time.Duration, error) {
 // process's node in turn, with a new pod after each two: kubelet restarts a container at once only the first time.
 func (g *ground) ended(b *testing.B, nodes string, times int) {
 	b.Helper()
+	say("%s", b.Name())
 	c := g.startClient()
 	var killed, stopped, returned []Handover
 	for range times {
@@ -130,6 +131,7 @@ func (g *ground) deletePod(name string) error {
 // poweredOff measures how long nobody answers the client when the node that did loses power.
 func (g *ground) poweredOff(b *testing.B, times int) {
 	b.Helper()
+	say("%s", b.Name())
 	c := g.startClient()
 	var off, on []Handover
 	for range times {
