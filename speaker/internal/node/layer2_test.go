@@ -56,6 +56,7 @@ func (o *others) Snapshot() members.Snapshot {
 
 // segment is a node n1 beside others, with an L2Advertisement instead of the one for BGP.
 type segment struct {
+	*testing.T
 	*bench
 	*wire
 	*others
@@ -72,11 +73,11 @@ func (s *segment) see(quorate bool, alive ...members.Member) {
 func member(name string) members.Member { return members.Member{Name: name} }
 
 // answered fails the test unless exactly these addresses are answered for.
-func (s *segment) answered(t *testing.T, when, want string) {
-	t.Helper()
+func (s *segment) answered(when, want string) {
+	s.Helper()
 	synctest.Wait()
 	if got, _ := s.answers(); got != want {
-		t.Errorf("%s: answers for %q, want %q", when, got, want)
+		s.Errorf("%s: answers for %q, want %q", when, got, want)
 	}
 }
 
@@ -90,11 +91,11 @@ func (s *segment) change(how func(*node.View)) {
 	s.trigger.Pull()
 }
 
-func runLayer2(t *testing.T, then func(*testing.T, *segment)) {
+func runLayer2(t *testing.T, then func(*segment)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		trigger := node.NewTrigger()
-		s := &segment{bench: &bench{source: newSource(trigger), reloader: &reloader{events: make(chan frr.Event)}, publisher: &publisher{}},
+		s := &segment{T: t, bench: &bench{source: newSource(trigger), reloader: &reloader{events: make(chan frr.Event)}, publisher: &publisher{}},
 			wire: &wire{}, others: &others{seen: members.Snapshot{Alive: []members.Member{member("n1")}, Quorate: true}}}
 		raw := &s.view.Raw
 		raw.L2Advertisements = []intent.RawL2Advertisement{{Meta: raw.BGPAdvertisements[0].Meta}}
@@ -109,7 +110,7 @@ func runLayer2(t *testing.T, then func(*testing.T, *segment)) {
 		close(s.synced)
 		go func() { ended <- s.loop.Start(ctx) }()
 		synctest.Wait()
-		then(t, s)
+		then(s)
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("the loop ended with %v", err)
@@ -121,140 +122,140 @@ func runLayer2(t *testing.T, then func(*testing.T, *segment)) {
 const ofN1, ofN2 = "10.0.0.2", "10.0.0.1"
 
 func TestGivenAServiceWhenItAppearsThenItIsAnsweredForAtOnceAndReportedWithoutWaitingForFRR(t *testing.T) {
-	runLayer2(t, func(t *testing.T, s *segment) {
+	runLayer2(t, func(s *segment) {
 		s.takes = time.Hour // FRR is at work
 		s.announce(ofN1)
 		start := time.Now()
-		s.answered(t, "alone", ofN1)
+		s.answered("alone", ofN1)
 		if _, at := s.answers(); at != start {
-			t.Errorf("answered after %v, want at once", at.Sub(start))
+			s.Errorf("answered after %v, want at once", at.Sub(start))
 		}
 		s.announce(ofN2)
-		s.answered(t, "while FRR is being given the first", ofN2+" "+ofN1)
-		r := s.last(t)
+		s.answered("while FRR is being given the first", ofN2+" "+ofN1)
+		r := s.last(s.T)
 		if r.Outcome != node.Pending || r.InForce {
-			t.Errorf("reported %v, in force %t, want Pending", r.Outcome, r.InForce)
+			s.Errorf("reported %v, in force %t, want Pending", r.Outcome, r.InForce)
 		}
 		if n := len(r.Node.L2); n != 2 {
-			t.Errorf("reported %d addresses on layer 2, want 2", n)
+			s.Errorf("reported %d addresses on layer 2, want 2", n)
 		}
 	})
 }
 
 func TestGivenTwoMembersWhenOneDiesThenItsAddressesAreAnsweredForAtOnce(t *testing.T) {
-	runLayer2(t, func(t *testing.T, s *segment) {
+	runLayer2(t, func(s *segment) {
 		s.see(true, member("n1"), member("n2"))
 		s.announce(ofN1)
 		s.announce(ofN2)
-		s.answered(t, "both alive", ofN1)
+		s.answered("both alive", ofN1)
 		start := time.Now()
 		s.see(true, member("n1"))
-		s.answered(t, "the other is dead", ofN2+" "+ofN1)
+		s.answered("the other is dead", ofN2+" "+ofN1)
 		if _, at := s.answers(); at != start {
-			t.Errorf("took over after %v, want at once", at.Sub(start))
+			s.Errorf("took over after %v, want at once", at.Sub(start))
 		}
 		told := s.told
 		s.trigger.Pull()
 		s.see(true, member("n1"))
-		s.answered(t, "nothing new", ofN2+" "+ofN1)
+		s.answered("nothing new", ofN2+" "+ofN1)
 		if s.told != told {
-			t.Error("layer 2 was told although nothing changed")
+			s.Error("layer 2 was told although nothing changed")
 		}
 	})
 }
 
 func TestGivenALivingOwnerWhenItsAddressMovesHereThenItIsLeftToItForTheHandover(t *testing.T) {
-	runLayer2(t, func(t *testing.T, s *segment) {
+	runLayer2(t, func(s *segment) {
 		s.see(true, member("n1"), member("n2"))
 		s.announce(ofN2)
-		s.answered(t, "the other's", "")
+		s.answered("the other's", "")
 		start := time.Now()
 		s.change(func(v *node.View) { v.Nodes = []announce.NodeInfo{{Name: "n1"}, {Name: "n2", Excluded: true}} })
-		s.answered(t, "at the moment of the move", "")
+		s.answered("at the moment of the move", "")
 		time.Sleep(time.Second)
-		s.answered(t, "later", ofN2)
+		s.answered("later", ofN2)
 		if _, at := s.answers(); at.Sub(start) != 100*time.Millisecond {
-			t.Errorf("answered after %v, want 100 ms", at.Sub(start))
+			s.Errorf("answered after %v, want 100 ms", at.Sub(start))
 		}
 		s.change(func(v *node.View) { v.Nodes = []announce.NodeInfo{{Name: "n1"}, {Name: "n2"}} })
 		gone := time.Now()
-		s.answered(t, "it moves back", "")
+		s.answered("it moves back", "")
 		if _, at := s.answers(); at != gone {
-			t.Errorf("given up after %v, want at once", at.Sub(gone))
+			s.Errorf("given up after %v, want at once", at.Sub(gone))
 		}
 	})
 }
 
 func TestGivenAHandoverWhenTheOldOwnerDiesOrTheAddressGoesThenItsEndIsWaitedForAndNothingWrongIsAnswered(t *testing.T) {
-	runLayer2(t, func(t *testing.T, s *segment) {
+	runLayer2(t, func(s *segment) {
 		s.see(true, member("n1"), member("n2"))
 		s.announce(ofN2)
 		s.change(func(v *node.View) { v.Nodes = []announce.NodeInfo{{Name: "n1"}, {Name: "n2", Excluded: true}} })
 		synctest.Wait()
 		s.change(func(v *node.View) { v.Services = nil })
 		time.Sleep(time.Second)
-		s.answered(t, "the Service was deleted during the handover", "")
+		s.answered("the Service was deleted during the handover", "")
 	})
 }
 
 func TestGivenASpeakerThatStartsBesideOthersWhenItMayClaimThenItLeavesThemTheTimeToStop(t *testing.T) {
-	runLayer2(t, func(t *testing.T, s *segment) {
+	runLayer2(t, func(s *segment) {
 		s.see(false, member("n1"))
 		s.announce(ofN1)
-		s.answered(t, "before it met the others", "")
-		if r := s.last(t); !slices.ContainsFunc(r.Node.Verdicts, func(v *announce.Verdict) bool { return v.Reason.Code == announce.ReasonNotQuorate }) {
-			t.Errorf("verdicts %+v, want the reason", r.Node.Verdicts)
+		s.answered("before it met the others", "")
+		if r := s.last(s.T); !slices.ContainsFunc(r.Node.Verdicts, func(v *announce.Verdict) bool { return v.Reason.Code == announce.ReasonNotQuorate }) {
+			s.Errorf("verdicts %+v, want the reason", r.Node.Verdicts)
 		}
 		start := time.Now()
 		s.see(true, member("n1"), member("n2"))
-		s.answered(t, "it just met them", "")
+		s.answered("it just met them", "")
 		time.Sleep(time.Second)
-		s.answered(t, "after the handover", ofN1)
+		s.answered("after the handover", ofN1)
 		if _, at := s.answers(); at.Sub(start) != 100*time.Millisecond {
-			t.Errorf("answered after %v, want 100 ms", at.Sub(start))
+			s.Errorf("answered after %v, want 100 ms", at.Sub(start))
 		}
 		s.announce("10.0.0.3")
 		now := time.Now()
-		s.answered(t, "with a new Service", ofN1+" 10.0.0.3")
+		s.answered("with a new Service", ofN1+" 10.0.0.3")
 		if _, at := s.answers(); at != now {
-			t.Errorf("a new Service is answered for after %v, want at once", at.Sub(now))
+			s.Errorf("a new Service is answered for after %v, want at once", at.Sub(now))
 		}
 	})
 }
 
 func TestGivenAReleaseWhenAnythingChangesThenNothingIsAnsweredForAnyMore(t *testing.T) {
-	runLayer2(t, func(t *testing.T, s *segment) {
+	runLayer2(t, func(s *segment) {
 		s.announce(ofN1)
-		s.answered(t, "before", ofN1)
+		s.answered("before", ofN1)
 		s.loop.Release()
-		s.answered(t, "released", "")
+		s.answered("released", "")
 		s.announce(ofN2)
 		s.see(true, member("n1"), member("n2"))
 		time.Sleep(time.Second)
-		s.answered(t, "after changes", "")
+		s.answered("after changes", "")
 	})
 }
 
 func TestGivenAConfigurationThatFRRRefusesWhenServicesChangeThenLayer2FollowsThePresentOne(t *testing.T) {
-	runLayer2(t, func(t *testing.T, s *segment) {
+	runLayer2(t, func(s *segment) {
 		s.answer = refusing("192.0.2.66")
 		s.announce(ofN1)
-		s.answered(t, "before", ofN1)
+		s.answered("before", ofN1)
 		s.peer("192.0.2.66")
 		s.change(func(v *node.View) { v.Raw.L2Advertisements = nil })
-		s.answered(t, "the advertisement is gone in the refused configuration", "")
+		s.answered("the advertisement is gone in the refused configuration", "")
 		time.Sleep(time.Second)
-		r := s.last(t)
+		r := s.last(s.T)
 		if r.Outcome != node.Refused || !r.InForce || len(r.Node.L2) != 0 {
-			t.Errorf("reported %v, in force %t, %d addresses on layer 2: want BGP under the last good configuration, layer 2 under the present", r.Outcome, r.InForce, len(r.Node.L2))
+			s.Errorf("reported %v, in force %t, %d addresses on layer 2: want BGP under the last good configuration, layer 2 under the present", r.Outcome, r.InForce, len(r.Node.L2))
 		}
 		for _, v := range r.Node.Verdicts {
 			if v.Protocol == announce.ProtocolLayer2 {
-				t.Errorf("verdict %+v: want none on layer 2", v)
+				s.Errorf("verdict %+v: want none on layer 2", v)
 			}
 		}
 		if !slices.IsSortedFunc(r.Node.Verdicts, func(a, b *announce.Verdict) int { return a.Compare(b) }) {
-			t.Error("verdicts are not sorted")
+			s.Error("verdicts are not sorted")
 		}
 	})
 }

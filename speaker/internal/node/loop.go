@@ -154,26 +154,32 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		snapshot, problems := intent.Build(view.Raw, l.config.snapshot)
 		l.config = config{version: view.ConfigVersion, snapshot: snapshot, problems: problems}
 	}
-	onLayer2 := l.layer2.concerned(&l.config.snapshot)
-	if wait, occupied := l.occupied(start); occupied && !onLayer2 && !answered {
+	if wait, occupied := l.occupied(start); occupied && !answered && !l.layer2.concerned(&l.config.snapshot) {
 		return wait // nothing can be done or said yet, and deciding costs
 	}
 	report := Report{Problems: l.config.problems}
 	after := soonest(l.carryOut(ctx, view, start, &report), due)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return 0
+	}
+	l.tell(view, &report)
+	return after
+}
+
+// tell reports how a pass ended.
+func (l *Loop) tell(view View, report *Report) {
+	switch {
 	case report.Outcome == Applied:
 		l.settled = view.Version
 	case report.Outcome == Unreachable && time.Since(l.frr.failing) < patience:
 		report.Outcome, report.Words = Pending, ""
 	}
-	if report.Outcome != Pending || onLayer2 {
-		report.Applies, l.applies = l.applies, nil
-		report.Pass, l.spent = l.spent, 0
-		l.Publisher.Publish(report)
+	if report.Outcome == Pending && !l.layer2.concerned(&l.config.snapshot) {
+		return // there is nothing to say yet
 	}
-	return after
+	report.Applies, l.applies = l.applies, nil
+	report.Pass, l.spent = l.spent, 0
+	l.Publisher.Publish(*report)
 }
 
 // carryOut decides and applies: on layer 2 under the present configuration, by BGP under the last one that FRR took if it refuses the present
