@@ -85,14 +85,19 @@ func runInLab(ctx context.Context, run func() int) (code int, err error) {
 	say := func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "%5.0fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 	}
-	defer func() {
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
-		defer cancel()
-		err = errors.Join(err, lab.Down(clean, "", labPrefix, say))
-	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if bench, err = setUp(ctx, say); err != nil {
+	l, err := bringUp(ctx, say)
+	if err != nil {
+		return 1, err // what is up under this name is somebody else's
+	}
+	defer func() {
+		cancel() // who follows the lab is not to notice its end
+		clean, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+		defer done()
+		err = errors.Join(err, lab.Down(clean, "", labPrefix, say))
+	}()
+	if bench, err = setUp(ctx, l, say); err != nil {
 		return 1, err
 	}
 	defer bench.floor.Close()
@@ -120,14 +125,15 @@ func samples() int {
 	return n
 }
 
-// setUp brings the lab up with the product in it and a first route at the router.
-func setUp(ctx context.Context, say func(string, ...any)) (*scene, error) {
+// bringUp brings up the lab, with a session of the router for the node and one for the floor.
+func bringUp(ctx context.Context, say func(string, ...any)) (*lab.Lab, error) {
 	config := lab.RouterConfig(asn, lab.RouterAddresses().IPv4, lab.Neighbor{Address: lab.NodeAddresses(1).IPv4, ASN: asn},
 		lab.Neighbor{Address: lab.SegmentAddresses(floorHost).IPv4, ASN: asn})
-	l, err := lab.Up(ctx, lab.Options{Prefix: labPrefix, Nodes: 1, RouterConfig: config, Progress: say})
-	if err != nil {
-		return nil, err
-	}
+	return lab.Up(ctx, lab.Options{Prefix: labPrefix, Nodes: 1, RouterConfig: config, Progress: say})
+}
+
+// setUp installs the product in the lab and waits for a first route at the router.
+func setUp(ctx context.Context, l *lab.Lab, say func(string, ...any)) (*scene, error) {
 	say("installing the product")
 	p, err := product.In(l)
 	if err != nil {

@@ -102,6 +102,10 @@ func bringUp(b *testing.B, prefix string, nodes int) *ground {
 	b.Helper()
 	g := &ground{}
 	ctx, cancel := context.WithCancel(interrupted)
+	b.Cleanup(cancel)
+	g.ctx = ctx
+	l, err := lab.Up(ctx, lab.Options{Prefix: prefix, Nodes: nodes, Progress: say})
+	must(b, err) // what is up under this name is somebody else's
 	b.Cleanup(func() {
 		clean, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
 		defer done()
@@ -110,9 +114,6 @@ func bringUp(b *testing.B, prefix string, nodes int) *ground {
 			b.Error(err)
 		}
 	})
-	g.ctx = ctx
-	l, err := lab.Up(ctx, lab.Options{Prefix: prefix, Nodes: nodes, Progress: say})
-	must(b, err)
 	say("installing the product")
 	g.Product, err = product.In(l)
 	must(b, err)
