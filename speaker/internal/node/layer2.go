@@ -27,6 +27,10 @@ type Membership interface {
 // asks for it meanwhile is answered by the winner's announcement.
 const handover = 100 * time.Millisecond
 
+// homecoming is the same for a speaker that begins to know who has what: that it is there, the others hear by gossip, which takes longer than an
+// event from the API.
+const homecoming = time.Second
+
 // layer2 is what the Loop does and knows of layer 2. It belongs to the goroutine that runs passes, but for release.
 type layer2 struct {
 	edge       Layer2
@@ -99,11 +103,15 @@ func (l *layer2) concerned(c *intent.Snapshot) bool {
 func (l *layer2) carryOut(decided *announce.Node, now time.Time) time.Duration {
 	gained := gains(l.want, decided.L2)
 	changed := len(gained) > 0 || !slices.EqualFunc(l.want, decided.L2, sameEntry)
+	pause := handover
+	if !l.quorate {
+		pause = homecoming
+	}
 	for _, a := range l.others(gained) {
 		if l.held == nil {
 			l.held = map[netip.Addr]time.Time{}
 		}
-		l.held[a] = now.Add(handover)
+		l.held[a] = now.Add(pause)
 	}
 	l.want, l.verdicts = decided.L2, decided.Verdicts
 	l.quorate = !l.around.gossip || l.around.snapshot.Quorate
