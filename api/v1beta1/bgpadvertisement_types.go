@@ -33,9 +33,30 @@ type BGPAdvertisementSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	LocalPref uint32 `json:"localPref,omitempty"`
 
+	// asPathPrepend is how often the AS number that the router knows us by is
+	// put in front of the AS path once more, 1 to 10: routers take the shorter
+	// path. Done towards eBGP routers only; within one AS a path with its own
+	// number would be a loop. 0 or unset adds nothing.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10
+	ASPathPrepend int32 `json:"asPathPrepend,omitempty"`
+
+	// med is the MULTI_EXIT_DISC attribute of the routes (RFC 4271 section
+	// 5.1.4), 0 to 4294967295; the lowest wins among the routes from one AS.
+	// Unset is not the same as 0: 0 contradicts another advertisement's 5,
+	// unset contradicts nothing. FRR sends 0 for a route nobody gave a value.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=4294967295
+	MED *int64 `json:"med,omitempty"`
+
 	// communities are attached to the routes. Each is a standard community
-	// such as 65535:65281, a large one such as large:64512:1:2, or an alias
-	// that a Community object defines.
+	// such as 65535:65281, a large one such as large:64512:1:2, an alias that
+	// a Community object defines, or one of the well-known names no-export,
+	// no-advertise, local-AS, no-peer, graceful-shutdown, blackhole,
+	// accept-own, llgr-stale and no-llgr. An alias of such a name goes before
+	// it.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=255
@@ -43,6 +64,18 @@ type BGPAdvertisementSpec struct {
 	// +kubebuilder:validation:items:XValidation:rule="!self.matches('^[0-9]+:[0-9]+$') || self.split(':').all(n, n.size() <= 10 && int(n) <= 65535)",message="both parts of a community must be 0 to 65535",messageExpression="'found ' + self + ': both parts of a community must be 0 to 65535'"
 	// +kubebuilder:validation:items:XValidation:rule="!self.startsWith('large:') || (self.matches('^large:[0-9]+:[0-9]+:[0-9]+$') && self.substring(6).split(':').all(n, n.size() <= 10 && int(n) <= 4294967295))",message="a large community is written large:a:b:c with numbers of 0 to 4294967295",messageExpression="'found ' + self + ': a large community is written large:a:b:c with numbers of 0 to 4294967295'"
 	Communities []string `json:"communities,omitempty"`
+
+	// extCommunities are extended communities (RFC 4360) to attach to the
+	// routes: route targets such as rt:64512:100 and sites of origin such as
+	// soo:64512:1. The first number is an AS number, or an IPv4 address as in
+	// rt:192.0.2.1:100; one of the two numbers may exceed 65535, and with an
+	// address the second may not.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=40
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^(rt|soo):[0-9]{1,10}:[0-9]{1,10}$') ? (int(self.split(':')[1]) <= 65535 ? int(self.split(':')[2]) <= 4294967295 : int(self.split(':')[1]) <= 4294967295 && int(self.split(':')[2]) <= 65535) : self.matches('^(rt|soo):[0-9]{1,3}[.][0-9]{1,3}[.][0-9]{1,3}[.][0-9]{1,3}:[0-9]{1,5}$')",message="an extended community is written rt:a:b or soo:a:b, where a is an AS number or an IPv4 address and at most one of a and b exceeds 65535",messageExpression="'found ' + self + ': an extended community is written rt:a:b or soo:a:b, where a is an AS number or an IPv4 address and at most one of a and b exceeds 65535'"
+	ExtCommunities []string `json:"extCommunities,omitempty"`
 
 	// ipAddressPools are the names of the IPAddressPools whose addresses are
 	// announced. With ipAddressPoolSelectors also empty, all pools are.

@@ -13,10 +13,11 @@ type CommunityAlias struct {
 	Name string `json:"name,omitempty"`
 
 	// value is the community: two numbers of 0 to 65535 such as 65535:65282,
-	// or a large community (RFC 8092) such as large:64512:1:2.
+	// a large community (RFC 8092) such as large:64512:1:2, or a well-known
+	// name as in spec.communities of a BGPAdvertisement.
 	// +required
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="(self.matches('^[0-9]+:[0-9]+$') && self.split(':').all(n, n.size() <= 10 && int(n) <= 65535)) || (self.matches('^large:[0-9]+:[0-9]+:[0-9]+$') && self.substring(6).split(':').all(n, n.size() <= 10 && int(n) <= 4294967295))",message="must be a:b with numbers of 0 to 65535 or large:a:b:c with numbers of 0 to 4294967295",messageExpression="'found ' + self + ': it must be a:b with numbers of 0 to 65535 or large:a:b:c with numbers of 0 to 4294967295'"
+	// +kubebuilder:validation:XValidation:rule="(self.matches('^[0-9]+:[0-9]+$') && self.split(':').all(n, n.size() <= 10 && int(n) <= 65535)) || (self.matches('^large:[0-9]+:[0-9]+:[0-9]+$') && self.substring(6).split(':').all(n, n.size() <= 10 && int(n) <= 4294967295)) || self in ['no-export','no-advertise','local-AS','no-peer','graceful-shutdown','blackhole','accept-own','llgr-stale','no-llgr']",message="must be a:b with numbers of 0 to 65535, large:a:b:c with numbers of 0 to 4294967295 or a well-known name such as no-export",messageExpression="'found ' + self + ': it must be a:b with numbers of 0 to 65535, large:a:b:c with numbers of 0 to 4294967295 or a well-known name such as no-export'"
 	Value string `json:"value"`
 }
 

@@ -474,8 +474,18 @@ func (in *BGPAdvertisementSpec) DeepCopyInto(out *BGPAdvertisementSpec) {
 		*out = new(int32)
 		**out = **in
 	}
+	if in.MED != nil {
+		in, out := &in.MED, &out.MED
+		*out = new(int64)
+		**out = **in
+	}
 	if in.Communities != nil {
 		in, out := &in.Communities, &out.Communities
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
+	if in.ExtCommunities != nil {
+		in, out := &in.ExtCommunities, &out.ExtCommunities
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}

@@ -44,7 +44,8 @@ func rows() []row {
 	add("Community v1beta1", "value above 16 bits", `{communities: [{name: a, value: "65536:1"}]}`, "found 65536:1")
 	add("Community v1beta1", "large value above 32 bits", `{communities: [{name: a, value: "large:4294967296:1:1"}]}`, "found large:4294967296:1:1")
 	add("Community v1beta1", "large value of two parts", `{communities: [{name: a, value: "large:1:1"}]}`, "large:a:b:c")
-	add("Community v1beta1", "words as value", `{communities: [{name: a, value: no-export}]}`, "found no-export")
+	add("Community v1beta1", "words as value", `{communities: [{name: a, value: not-for-export}]}`, "found not-for-export")
+	add("Community v1beta1", "well-known name as value", `{communities: [{name: a, value: no-export}]}`, "")
 	add("Community v1beta1", "no value", `{communities: [{name: a}]}`, "spec.communities[0].value")
 	add("Community v1beta1", "alias twice", `{communities: [{name: a, value: "1:1"}, {name: a, value: "1:2"}]}`, "defines an alias more than once")
 	add("Community v1beta1", "one value under two names", `{communities: [{name: a, value: "1:1"}, {name: b, value: "1:1"}]}`, "")
@@ -125,7 +126,16 @@ func advertisementRows() []row {
 		{kind: bgp, name: "large community above 32 bits", spec: `{communities: ["large:1:2:4294967296"]}`, want: "found large:1:2:4294967296"},
 		{kind: bgp, name: "alias", spec: `{communities: [no-export]}`},
 		{kind: bgp, name: "peer twice", spec: `{peers: [a, b, a]}`, want: "spec.peers names a BGPPeer more than once"},
-		{kind: bgp, name: "unknown field", spec: `{med: 3}`, want: "spec.med"},
+		{kind: bgp, name: "unknown field", spec: `{weight: 3}`, want: "spec.weight"},
+		{kind: bgp, name: "prepended ten times", spec: `{asPathPrepend: 10}`},
+		{kind: bgp, name: "prepended eleven times", spec: `{asPathPrepend: 11}`, want: "spec.asPathPrepend in body should be less than or equal to 10"},
+		{kind: bgp, name: "prepended less than never", spec: `{asPathPrepend: -1}`, want: "spec.asPathPrepend in body should be greater than or equal to 0"},
+		{kind: bgp, name: "MED of 32 bits", spec: `{med: 4294967295}`},
+		{kind: bgp, name: "MED above 32 bits", spec: `{med: 4294967296}`, want: "spec.med in body should be less than or equal to 4294967295"},
+		{kind: bgp, name: "extended communities", spec: `{extCommunities: ["rt:64512:4294967295", "rt:4294967295:65535", "soo:192.0.2.1:65535"]}`},
+		{kind: bgp, name: "extended community of another kind", spec: `{extCommunities: ["ro:1:2"]}`, want: "found ro:1:2"},
+		{kind: bgp, name: "extended community with two large numbers", spec: `{extCommunities: ["rt:70000:70000"]}`, want: "found rt:70000:70000"},
+		{kind: bgp, name: "extended community with an address and a large number", spec: `{extCommunities: ["rt:192.0.2.1:65536x"]}`, want: "found rt:192.0.2.1:65536x"},
 
 		{kind: l2, name: "no spec", spec: ``},
 		{kind: l2, name: "interface twice", spec: `{interfaces: [eth0, eth0]}`, want: "spec.interfaces names an interface more than once"},

@@ -84,8 +84,15 @@ type Policy struct {
 	Advertisement string
 	Tag           Tag
 	Communities   []intent.Community
+	// ExtCommunities are route targets and sites of origin.
+	ExtCommunities []intent.ExtCommunity
 	// LocalPref is 0 when the attribute is left alone.
 	LocalPref uint32
+	// ASPathPrepend is how often the AS that the neighbor knows the node by is added to the path; it counts on eBGP sessions only. Where a
+	// prefix has several policies, the largest counts.
+	ASPathPrepend int
+	// MED is the MULTI_EXIT_DISC attribute.
+	MED intent.MED
 }
 
 // Tag marks the prefixes of one BGPAdvertisement inside the node's RIB. It is derived from the advertisement's name alone, so that it is

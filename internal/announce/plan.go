@@ -21,6 +21,26 @@ type route struct {
 	tags         []Tag
 }
 
+// setting is one attribute of the routes of one length.
+type setting struct{ bits, attribute int }
+
+// attribute is one of those attributes of a route of which there can be only one value.
+type attribute struct {
+	name string
+	// external tells that it counts on eBGP sessions only.
+	external bool
+	// value returns what an advertisement sets, set whether it sets anything.
+	value func(*advertisement) (value uint32, set bool)
+}
+
+func attributes() []attribute {
+	return []attribute{
+		{"localPref", false, func(ad *advertisement) (uint32, bool) { return ad.LocalPref, ad.LocalPref != 0 }},
+		{"asPathPrepend", true, func(ad *advertisement) (uint32, bool) { return uint32(ad.ASPathPrepend), ad.ASPathPrepend != 0 }},
+		{"med", false, func(ad *advertisement) (uint32, bool) { return ad.MED.Value, ad.MED.Set }},
+	}
+}
+
 // plan returns the plan for the Service's addresses of one family in one pool.
 func (s *scope) plan(pool string, svc *Service, is4 bool) *plan {
 	p := s.pool(pool)
@@ -56,8 +76,8 @@ func (s *scope) makePlan(pool string, ads []*advertisement, is4 bool) *plan {
 	tags := map[at][]Tag{}
 	var peers []string
 	for i, peer := range s.peers {
-		// setter is, by prefix length, the advertisement that sets LOCAL_PREF towards this peer.
-		setter := map[int]*advertisement{}
+		// setters are, by prefix length and attribute, the advertisements that set it towards this peer.
+		setters := map[setting]*advertisement{}
 		reached := false
 		for _, ad := range ads {
 			if !ad.reaches(peer.Name) || !carries(peer, is4) {
@@ -66,13 +86,18 @@ func (s *scope) makePlan(pool string, ads []*advertisement, is4 bool) *plan {
 			reached = true
 			bits := ad.bits(is4)
 			tags[at{s.router[i], bits}] = append(tags[at{s.router[i], bits}], ad.tag)
-			if ad.LocalPref == 0 {
-				continue
+			for k, attr := range attributes() {
+				value, set := attr.value(ad)
+				if !set || attr.external && peer.Internal() {
+					continue
+				}
+				at := setting{bits, k}
+				if other := setters[at]; other == nil {
+					setters[at] = ad
+				} else if theirs, _ := attr.value(other); theirs != value {
+					return &plan{reason: conflict(other, ad, attr, bits, peer.Name)}
+				}
 			}
-			if other := setter[bits]; other != nil && other.LocalPref != ad.LocalPref {
-				return &plan{reason: conflict(other, ad, bits, peer.Name)}
-			}
-			setter[bits] = ad
 		}
 		if reached {
 			peers = append(peers, peer.Name)

@@ -146,7 +146,10 @@ func (s *scope) policies(peer string) []Policy {
 	var policies []Policy
 	for _, ad := range s.ads {
 		if ad.reaches(peer) {
-			policies = append(policies, Policy{Advertisement: ad.Name, Tag: ad.tag, Communities: ad.Communities, LocalPref: ad.LocalPref})
+			policies = append(policies, Policy{
+				Advertisement: ad.Name, Tag: ad.tag, Communities: ad.Communities, ExtCommunities: ad.ExtCommunities,
+				LocalPref: ad.LocalPref, ASPathPrepend: ad.ASPathPrepend, MED: ad.MED,
+			})
 		}
 	}
 	return policies

@@ -2,6 +2,7 @@ package intent
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -41,6 +42,9 @@ func parseBGPAdvertisement(a *about, raw *RawBGPAdvertisement) parsedBGPAdvertis
 			AggregationLength:   a.aggregation("spec.aggregationLength", raw.AggregationLength, host[0]),
 			AggregationLengthV6: a.aggregation("spec.aggregationLengthV6", raw.AggregationLengthV6, host[1]),
 			LocalPref:           raw.LocalPref,
+			ASPathPrepend:       a.prepend("spec.asPathPrepend", raw.ASPathPrepend),
+			MED:                 a.med("spec.med", raw.MED),
+			ExtCommunities:      a.extCommunities("spec.extCommunities", raw.ExtCommunities),
 			Nodes:               a.selectors("spec.nodeSelectors", raw.NodeSelectors),
 			Services:            a.selectors("spec.serviceSelectors", raw.ServiceSelectors),
 		},
@@ -50,11 +54,48 @@ func parseBGPAdvertisement(a *about, raw *RawBGPAdvertisement) parsedBGPAdvertis
 	}
 	a.distinct("spec.peers", raw.Peers)
 	a.distinct("spec.communities", raw.Communities)
+	a.distinct("spec.extCommunities", raw.ExtCommunities)
 	if len(raw.ServiceSelectors) > 0 && (p.Ad.AggregationLength != host[0] || p.Ad.AggregationLengthV6 != host[1]) {
 		a.invalid(RuleServiceAggregation, "spec.serviceSelectors", fmt.Sprintf("given with aggregation lengths %d and %d", p.Ad.AggregationLength, p.Ad.AggregationLengthV6),
 			"an aggregate covers Services that are not selected; use 32 and 128, or no serviceSelectors")
 	}
 	return p
+}
+
+// maxPrepend is how often an AS may be prepended at most: more makes no router choose otherwise, and many refuse long paths.
+const maxPrepend = 10
+
+func (a *about) prepend(field string, times int32) int {
+	if times < 0 || times > maxPrepend {
+		a.invalid(RulePrepend, field, fmt.Sprint(times), fmt.Sprintf("must be 0 to %d", maxPrepend))
+		return 0
+	}
+	return int(times)
+}
+
+func (a *about) med(field string, value *int64) MED {
+	if value == nil {
+		return MED{}
+	}
+	if *value < 0 || *value > math.MaxUint32 {
+		a.invalid(RuleMED, field, fmt.Sprint(*value), "must be 0 to 4294967295")
+		return MED{}
+	}
+	return MED{Set: true, Value: uint32(*value)}
+}
+
+func (a *about) extCommunities(field string, list []string) []ExtCommunity {
+	var out []ExtCommunity
+	for i, text := range list {
+		c, ok := parseExtCommunity(text)
+		if !ok {
+			a.invalid(RuleExtCommunity, item(field, i), quote(text), wantedExtCommunity)
+			continue
+		}
+		out = append(out, c)
+	}
+	slices.SortFunc(out, ExtCommunity.Compare)
+	return slices.Compact(out)
 }
 
 // poolChoice reads ipAddressPools and ipAddressPoolSelectors.

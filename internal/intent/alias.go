@@ -21,10 +21,13 @@ const reservedASN = 4294967295
 // largePrefix marks the text of a large community.
 const largePrefix = "large:"
 
-const wantedCommunity = "must be a:b with numbers of 0 to 65535, or large:a:b:c with numbers of 0 to 4294967295"
+const wantedCommunity = "must be a:b with numbers of 0 to 65535, large:a:b:c with numbers of 0 to 4294967295, or a well-known name such as no-export"
 
-// parseCommunity reads "a:b" or "large:a:b:c".
+// parseCommunity reads "a:b", "large:a:b:c" or a well-known name.
 func parseCommunity(text string) (Community, bool) {
+	if c, known := wellKnown[text]; known {
+		return c, true
+	}
 	rest, large := strings.CutPrefix(text, largePrefix)
 	count, size := 2, 16
 	if large {
@@ -103,7 +106,7 @@ func (b *builder) communities(a *about, list []string) (resolved []Community, ok
 			resolved = append(resolved, known.Value)
 			continue
 		}
-		if !strings.Contains(text, ":") {
+		if _, known := wellKnown[text]; !known && !strings.Contains(text, ":") {
 			a.unresolved(RuleCommunityAlias, field, quote(text), "no Community object defines this alias; "+wantedCommunity+", or an alias")
 			ok = false
 			continue

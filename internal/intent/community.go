@@ -29,3 +29,10 @@ func (c Community) Compare(o Community) int {
 	}
 	return cmp.Or(cmp.Compare(c.A, o.A), cmp.Compare(c.B, o.B), cmp.Compare(c.C, o.C))
 }
+
+// wellKnown are the standard communities with a name: RFC 1997, 3765, 7611, 7999, 8326, 9494, as FRR spells them.
+var wellKnown = map[string]Community{
+	"graceful-shutdown": {A: 65535, B: 0}, "accept-own": {A: 65535, B: 1}, "llgr-stale": {A: 65535, B: 6}, "no-llgr": {A: 65535, B: 7},
+	"blackhole": {A: 65535, B: 666}, "no-export": {A: 65535, B: 65281}, "no-advertise": {A: 65535, B: 65282},
+	"local-AS": {A: 65535, B: 65283}, "no-peer": {A: 65535, B: 65284},
+}

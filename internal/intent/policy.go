@@ -42,8 +42,8 @@ func (b *builder) useBGPAdvertisement(a *about, p parsedBGPAdvertisement, old bo
 	wanted.Pools = slices.Clone(wanted.Pools)
 	b.wanted = append(b.wanted, wanted)
 	b.dropTooLarge(a, &p.Ad)
-	b.dropOtherLocalPref(a, &p.Ad, nodes)
-	b.warnOfExternalLocalPref(a, &p.Ad)
+	b.dropContradictions(a, &p.Ad, nodes)
+	b.warnOfNoEffect(a, &p.Ad)
 	if len(p.Ad.Pools) > 0 || !p.Ad.none() {
 		b.BGPAdvertisements, b.adNodes = append(b.BGPAdvertisements, p.Ad), append(b.adNodes, nodes)
 	}
@@ -88,62 +88,10 @@ func (b *builder) dropTooLarge(a *about, ad *BGPAdvertisement) {
 	})
 }
 
-// dropOtherLocalPref takes those pools from the advertisement for which an older one sends the same routes to the same peers from the same
-// nodes with another localPref (rule B4). 0 is not a value but the absence of one. Advertisements for chosen Services may be meant for
-// different ones; where they meet is known only when addresses are announced.
-func (b *builder) dropOtherLocalPref(a *about, ad *BGPAdvertisement, nodes nodeSet) {
-	if ad.LocalPref == 0 || len(ad.Services) > 0 {
-		return
-	}
-	for i := range b.BGPAdvertisements {
-		other := &b.BGPAdvertisements[i]
-		if other.LocalPref == 0 || other.LocalPref == ad.LocalPref || len(other.Services) > 0 || !nodes.meets(b.adNodes[i]) || !sharePeer(ad.Peers, other.Peers) {
-			continue
-		}
-		ad.Pools = slices.DeleteFunc(ad.Pools, func(name string) bool {
-			if _, both := slices.BinarySearch(other.Pools, name); !both {
-				return false
-			}
-			has := b.shortest[name].has
-			if !(has[0] && ad.AggregationLength == other.AggregationLength) && !(has[1] && ad.AggregationLengthV6 == other.AggregationLengthV6) {
-				return false
-			}
-			a.conflict(RuleLocalPref, "spec.localPref", fmt.Sprint(ad.LocalPref), fmt.Sprintf(
-				"the older BGPAdvertisement %s/%s has %d for the same routes of IPAddressPool %s; the pool is left out of this advertisement", a.ref.Namespace, other.Name, other.LocalPref, name))
-			return true
-		})
-	}
-}
-
-// sharePeer tells whether two lists of peers, empty for all, have one in common.
-func sharePeer(a, o []string) bool {
-	return len(a) == 0 || len(o) == 0 || slices.ContainsFunc(a, func(name string) bool { return slices.Contains(o, name) })
-}
-
-// warnOfExternalLocalPref warns when localPref can have no effect, because it is sent over iBGP sessions only (RFC 4271 section 5.1.5).
-func (b *builder) warnOfExternalLocalPref(a *about, ad *BGPAdvertisement) {
-	if ad.LocalPref == 0 {
-		return
-	}
-	external := ""
-	for i := range b.Peers {
-		p := &b.Peers[i]
-		if !names(ad.Peers, p.Name) {
-			continue
-		}
-		if p.Internal() {
-			return
-		}
-		external = p.Name
-	}
-	if external != "" {
-		a.warn(RuleLocalPrefExternal, "spec.localPref", fmt.Sprint(ad.LocalPref), fmt.Sprintf("is sent over iBGP sessions only, and BGPPeer %s, like all others that this advertisement is for, is eBGP", external))
-	}
-}
-
 // sameBGP tells whether two advertisements differ in nothing but their names.
 func sameBGP(a, o *BGPAdvertisement) bool {
 	return a.AggregationLength == o.AggregationLength && a.AggregationLengthV6 == o.AggregationLengthV6 && a.LocalPref == o.LocalPref &&
+		a.ASPathPrepend == o.ASPathPrepend && a.MED == o.MED && slices.Equal(a.ExtCommunities, o.ExtCommunities) &&
 		slices.Equal(a.Communities, o.Communities) && slices.Equal(a.Pools, o.Pools) && slices.Equal(a.Peers, o.Peers) &&
 		sameSet(a.Nodes, o.Nodes) && sameSet(a.Services, o.Services)
 }

@@ -101,12 +101,16 @@ type RawBGPAdvertisement struct {
 	AggregationLength   *int32
 	AggregationLengthV6 *int32
 	LocalPref           uint32
-	Communities         []string
-	Pools               []string
-	PoolSelectors       []RawSelector
-	NodeSelectors       []RawSelector
-	ServiceSelectors    []RawSelector
-	Peers               []string
+	ASPathPrepend       int32
+	// MED is nil where the user wrote nothing.
+	MED              *int64
+	Communities      []string
+	ExtCommunities   []string
+	Pools            []string
+	PoolSelectors    []RawSelector
+	NodeSelectors    []RawSelector
+	ServiceSelectors []RawSelector
+	Peers            []string
 }
 
 // RawL2Advertisement is an L2Advertisement.

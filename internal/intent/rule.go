@@ -105,6 +105,12 @@ const (
 	RulePeerMissing        Rule = "PeerMissing"
 	RuleLocalPref          Rule = "LocalPref"
 	RuleLocalPrefExternal  Rule = "LocalPrefExternal"
+	RulePrepend            Rule = "ASPathPrepend"
+	RulePrependDiffers     Rule = "ASPathPrependDiffers"
+	RulePrependInternal    Rule = "ASPathPrependInternal"
+	RuleMED                Rule = "MED"
+	RuleMEDDiffers         Rule = "MEDDiffers"
+	RuleExtCommunity       Rule = "ExtCommunity"
 	RuleEqual              Rule = "EqualAdvertisement"
 	RuleWeight             Rule = "Weight"
 	RulePlacement          Rule = "Placement"
@@ -126,6 +132,6 @@ func Rules() []Rule {
 		RuleBFDName, RuleBFDInterval, RuleBFDMultiple, RuleBFDTTL,
 		RuleAliasName, RuleDuplicateAlias, RuleCommunity, RuleCommunityReserved, RuleCommunityAlias, RuleCommunityCount,
 		RuleAggregation, RuleAggregateTooLarge, RuleServiceAggregation, RulePoolMissing, RulePeerMissing, RuleLocalPref,
-		RuleLocalPrefExternal, RuleEqual, RuleWeight, RulePlacement,
+		RuleLocalPrefExternal, RulePrepend, RulePrependDiffers, RulePrependInternal, RuleMED, RuleMEDDiffers, RuleExtCommunity, RuleEqual, RuleWeight, RulePlacement,
 	}
 }

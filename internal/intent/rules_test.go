@@ -37,7 +37,7 @@ const (
 	noPoolQ   = `unresolved AddressQuota lab/first: spec.pools[0] is "first": IPAddressPool lab/first is not in force, see its conditions; nothing is limited`
 	noPeer    = `unresolved BGPAdvertisement lab/first: spec.peers[0] is "first": BGPPeer lab/first is not in force, see its conditions; the advertisement announces nothing`
 	noProfile = `unresolved BGPPeer lab/first: spec.bfdProfile is "first": BFDProfile lab/first is not in force, see its conditions; no session is opened without the BFD that was asked for`
-	noAlias   = `unresolved BGPAdvertisement lab/first: spec.communities[0] is "first": no Community object defines this alias; must be a:b with numbers of 0 to 65535, or large:a:b:c with numbers of 0 to 4294967295, or an alias`
+	noAlias   = `unresolved BGPAdvertisement lab/first: spec.communities[0] is "first": no Community object defines this alias; must be a:b with numbers of 0 to 65535, large:a:b:c with numbers of 0 to 4294967295, or a well-known name such as no-export, or an alias`
 )
 
 // onPool, onPeer, … are rows in which the object named first is broken so that it is not used.
@@ -359,15 +359,15 @@ func communityRows() []row {
 			nil, nil,
 		},
 		onAlias(intent.RuleCommunity, "value too large", func(c *intent.RawCommunity) { c.Aliases[0].Value = "65536:1" },
-			`invalid Community lab/first: spec.communities[0].value is "65536:1": must be a:b with numbers of 0 to 65535, or large:a:b:c with numbers of 0 to 4294967295`),
+			`invalid Community lab/first: spec.communities[0].value is "65536:1": must be a:b with numbers of 0 to 65535, large:a:b:c with numbers of 0 to 4294967295, or a well-known name such as no-export`),
 		onBGP(intent.RuleCommunity, "signs and words", func(a *intent.RawBGPAdvertisement) { a.Communities = []string{"1:+1", "no-export:1", "large:1:2"} },
-			`invalid BGPAdvertisement lab/first: spec.communities[0] is "1:+1": must be a:b with numbers of 0 to 65535, or large:a:b:c with numbers of 0 to 4294967295`,
-			`invalid BGPAdvertisement lab/first: spec.communities[1] is "no-export:1": must be a:b with numbers of 0 to 65535, or large:a:b:c with numbers of 0 to 4294967295`,
-			`invalid BGPAdvertisement lab/first: spec.communities[2] is "large:1:2": must be a:b with numbers of 0 to 65535, or large:a:b:c with numbers of 0 to 4294967295`),
+			`invalid BGPAdvertisement lab/first: spec.communities[0] is "1:+1": must be a:b with numbers of 0 to 65535, large:a:b:c with numbers of 0 to 4294967295, or a well-known name such as no-export`,
+			`invalid BGPAdvertisement lab/first: spec.communities[1] is "no-export:1": must be a:b with numbers of 0 to 65535, large:a:b:c with numbers of 0 to 4294967295, or a well-known name such as no-export`,
+			`invalid BGPAdvertisement lab/first: spec.communities[2] is "large:1:2": must be a:b with numbers of 0 to 65535, large:a:b:c with numbers of 0 to 4294967295, or a well-known name such as no-export`),
 		onBGP(intent.RuleCommunityReserved, "internal mark", func(a *intent.RawBGPAdvertisement) { a.Communities = []string{"large:4294967295:1:1"} },
 			`invalid BGPAdvertisement lab/first: spec.communities[0] is "large:4294967295:1:1": large communities of AS 4294967295 mark prefixes inside the node and are never sent; RFC 7300 reserves that AS`),
 		onBGP(intent.RuleCommunityAlias, "unknown", func(a *intent.RawBGPAdvertisement) { a.Communities = []string{"second"} },
-			`unresolved BGPAdvertisement lab/first: spec.communities[0] is "second": no Community object defines this alias; must be a:b with numbers of 0 to 65535, or large:a:b:c with numbers of 0 to 4294967295, or an alias`),
+			`unresolved BGPAdvertisement lab/first: spec.communities[0] is "second": no Community object defines this alias; must be a:b with numbers of 0 to 65535, large:a:b:c with numbers of 0 to 4294967295, or a well-known name such as no-export, or an alias`),
 		onBGP(intent.RuleCommunityCount, "64", func(a *intent.RawBGPAdvertisement) { a.Communities = numbered(64) },
 			`invalid BGPAdvertisement lab/first: spec.communities is a list of 64 communities: must be at most 63`),
 	}
@@ -425,6 +425,64 @@ func advertisementRows() []row {
 		},
 		warning(intent.RuleLocalPrefExternal, "eBGP", func(r *intent.Raw) { r.BGPAdvertisements[0].LocalPref = 100 },
 			`warning BGPAdvertisement lab/first: spec.localPref is 100: is sent over iBGP sessions only, and BGPPeer first, like all others that this advertisement is for, is eBGP`),
+		onBGP(intent.RulePrepend, "eleven", func(a *intent.RawBGPAdvertisement) { a.ASPathPrepend = 11 },
+			`invalid BGPAdvertisement lab/first: spec.asPathPrepend is 11: must be 0 to 10`),
+		onBGP(intent.RulePrepend, "less than none", func(a *intent.RawBGPAdvertisement) { a.ASPathPrepend = -1 },
+			`invalid BGPAdvertisement lab/first: spec.asPathPrepend is -1: must be 0 to 10`),
+		{
+			intent.RulePrependDiffers, "newer advertisement", func(r *intent.Raw) {
+				r.BGPAdvertisements[0].ASPathPrepend = 1
+				r.BGPAdvertisements = append(r.BGPAdvertisements, bgp("second", 20, "first"))
+				r.BGPAdvertisements[1].ASPathPrepend = 2
+			},
+			[]string{`conflict BGPAdvertisement lab/second: spec.asPathPrepend is 2: the older BGPAdvertisement lab/first has 1 for the same routes of IPAddressPool first; the pool is left out of this advertisement`},
+			nil, nil,
+		},
+		{
+			intent.RulePrependDiffers, "on iBGP sessions it does not matter", func(r *intent.Raw) {
+				r.Peers[0].PeerASN = 64512
+				r.BGPAdvertisements[0].ASPathPrepend = 1
+				r.BGPAdvertisements = append(r.BGPAdvertisements, bgp("second", 20, "first"))
+				r.BGPAdvertisements[1].ASPathPrepend = 2
+			},
+			[]string{
+				`warning BGPAdvertisement lab/first: spec.asPathPrepend is 1: is done on eBGP sessions only, and BGPPeer first, like all others that this advertisement is for, is iBGP`,
+				`warning BGPAdvertisement lab/second: spec.asPathPrepend is 2: is done on eBGP sessions only, and BGPPeer first, like all others that this advertisement is for, is iBGP`,
+			},
+			nil,
+			[]string{"BGPAdvertisement second [first] []"},
+		},
+		warning(intent.RulePrependInternal, "iBGP", func(r *intent.Raw) {
+			r.Peers[0].PeerASN = 64512
+			r.BGPAdvertisements[0].ASPathPrepend = 1
+		}, `warning BGPAdvertisement lab/first: spec.asPathPrepend is 1: is done on eBGP sessions only, and BGPPeer first, like all others that this advertisement is for, is iBGP`),
+		onBGP(intent.RuleMED, "beyond 32 bits", func(a *intent.RawBGPAdvertisement) { a.MED = new(int64(4294967296)) },
+			`invalid BGPAdvertisement lab/first: spec.med is 4294967296: must be 0 to 4294967295`),
+		{
+			intent.RuleMEDDiffers, "0 is a value", func(r *intent.Raw) {
+				r.BGPAdvertisements[0].MED = new(int64(0))
+				r.BGPAdvertisements = append(r.BGPAdvertisements, bgp("second", 20, "first"))
+				r.BGPAdvertisements[1].MED = new(int64(5))
+			},
+			[]string{`conflict BGPAdvertisement lab/second: spec.med is 5: the older BGPAdvertisement lab/first has 0 for the same routes of IPAddressPool first; the pool is left out of this advertisement`},
+			nil, nil,
+		},
+		{
+			intent.RuleMEDDiffers, "unset is none", func(r *intent.Raw) {
+				r.BGPAdvertisements = append(r.BGPAdvertisements, bgp("second", 20, "first"))
+				r.BGPAdvertisements[1].MED = new(int64(0))
+			},
+			nil, nil,
+			[]string{"BGPAdvertisement second [first] []"},
+		},
+		onBGP(intent.RuleExtCommunity, "all that can be wrong", func(a *intent.RawBGPAdvertisement) {
+			a.ExtCommunities = []string{"rt:64512:4294967295", "ro:1:2", "rt:70000:70000", "rt:1.2.3.4:65536", "soo:1", "soo:4294967296:1"}
+		},
+			`invalid BGPAdvertisement lab/first: spec.extCommunities[1] is "ro:1:2": must be rt:a:b or soo:a:b, where a is an AS number or an IPv4 address and at most one of a and b exceeds 65535`,
+			`invalid BGPAdvertisement lab/first: spec.extCommunities[2] is "rt:70000:70000": must be rt:a:b or soo:a:b, where a is an AS number or an IPv4 address and at most one of a and b exceeds 65535`,
+			`invalid BGPAdvertisement lab/first: spec.extCommunities[3] is "rt:1.2.3.4:65536": must be rt:a:b or soo:a:b, where a is an AS number or an IPv4 address and at most one of a and b exceeds 65535`,
+			`invalid BGPAdvertisement lab/first: spec.extCommunities[4] is "soo:1": must be rt:a:b or soo:a:b, where a is an AS number or an IPv4 address and at most one of a and b exceeds 65535`,
+			`invalid BGPAdvertisement lab/first: spec.extCommunities[5] is "soo:4294967296:1": must be rt:a:b or soo:a:b, where a is an AS number or an IPv4 address and at most one of a and b exceeds 65535`),
 		{
 			intent.RuleEqual, "BGP", func(r *intent.Raw) {
 				r.BGPAdvertisements = append(r.BGPAdvertisements, r.BGPAdvertisements[0])

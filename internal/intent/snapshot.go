@@ -143,8 +143,13 @@ type BGPAdvertisement struct {
 	AggregationLength, AggregationLengthV6 int
 	// LocalPref is LOCAL_PREF on iBGP sessions; 0 leaves the attribute at its default.
 	LocalPref uint32
-	// Communities are sorted and free of duplicates, aliases already resolved.
-	Communities []Community
+	// ASPathPrepend is how often the local AS is added to the path on eBGP sessions, 0 to 10.
+	ASPathPrepend int
+	// MED is the MULTI_EXIT_DISC attribute.
+	MED MED
+	// Communities are sorted and free of duplicates, aliases already resolved; so are ExtCommunities.
+	Communities    []Community
+	ExtCommunities []ExtCommunity
 	// Pools are the names of the pools it applies to, already resolved from names and selectors, sorted.
 	Pools []string
 	FormerPools
@@ -153,6 +158,12 @@ type BGPAdvertisement struct {
 	// Nodes and Services empty mean all.
 	Nodes    selector.Set
 	Services selector.Set
+}
+
+// MED is a MULTI_EXIT_DISC attribute (RFC 4271 section 5.1.4). 0 is a value like any other, so Set tells whether there is one.
+type MED struct {
+	Set   bool
+	Value uint32
 }
 
 // FormerPools says to which pools that are not in force an advertisement applies: live addresses may still be from such pools. Of pools that

@@ -70,7 +70,8 @@ func drawUserConfiguration(t *rapid.T) intent.Raw {
 		raw.BGPAdvertisements = append(raw.BGPAdvertisements, intent.RawBGPAdvertisement{
 			Meta: drawMeta(t, fmt.Sprintf("ad-%d", i)), AggregationLength: &length,
 			LocalPref:   rapid.SampledFrom([]uint32{0, 100, 200}).Draw(t, "localPref"),
-			Communities: []string{drawText(t, "community", "1:1", "large:1:2:3")},
+			Communities: []string{drawText(t, "community", "1:1", "large:1:2:3")}, ExtCommunities: []string{drawText(t, "extended community", "rt:1:2", "soo:1.2.3.4:5")},
+			ASPathPrepend: int32(rapid.IntRange(-1, 11).Draw(t, "asPathPrepend")), MED: rapid.SampledFrom([]*int64{nil, new(int64(0)), new(int64(1 << 32))}).Draw(t, "med"),
 		})
 	}
 	return raw

@@ -15,6 +15,9 @@ const logLevels = " emergencies alerts critical errors warnings notifications in
 // maxPassword is TCP_MD5SIG_MAXKEYLEN of Linux, beyond which FRR refuses the line.
 const maxPassword = 80
 
+// maxPrepend is how many entries of a route-map are kept free for longer AS paths.
+const maxPrepend = 10
+
 // check is the last fence: whatever a user has written, it stays within its word on its line. intent.Build refuses the same things on
 // the object that holds them, without stopping the rest.
 func check(bgp announce.BGP, o Options) error {
@@ -123,6 +126,14 @@ func checkPolicies(policies []announce.Policy) error {
 			if !c.Large && (c.A > 65535 || c.B > 65535) {
 				return fmt.Errorf("BGPAdvertisement %s: community is %s: wanted two numbers up to 65535", p.Advertisement, c)
 			}
+		}
+		for _, c := range p.ExtCommunities {
+			if c.Kind != "rt" && c.Kind != "soo" || c.Number > 65535 && (c.ASN > 65535 || c.Address.IsValid()) || c.Address.IsValid() && !c.Address.Is4() {
+				return fmt.Errorf("BGPAdvertisement %s: extended community is %q: wanted rt or soo, and one number up to 65535", p.Advertisement, c.String())
+			}
+		}
+		if p.ASPathPrepend < 0 || p.ASPathPrepend > maxPrepend {
+			return fmt.Errorf("BGPAdvertisement %s: asPathPrepend is %d: wanted 0 to %d", p.Advertisement, p.ASPathPrepend, maxPrepend)
 		}
 	}
 	return nil

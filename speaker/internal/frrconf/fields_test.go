@@ -69,12 +69,17 @@ func TestGivenAnyFieldWhenChangedThenTheFileChanges(t *testing.T) {
 		"BGPAdvertisement.AggregationLength":   func(s *intent.Snapshot) { s.BGPAdvertisements[0].AggregationLength = 24 },
 		"BGPAdvertisement.AggregationLengthV6": func(s *intent.Snapshot) { s.BGPAdvertisements[0].AggregationLengthV6 = 120 },
 		"BGPAdvertisement.LocalPref":           func(s *intent.Snapshot) { s.BGPAdvertisements[0].LocalPref = 7 },
-		"BGPAdvertisement.Communities":         func(s *intent.Snapshot) { s.BGPAdvertisements[0].Communities = []intent.Community{{A: 1, B: 2}} },
-		"BGPAdvertisement.Pools":               func(s *intent.Snapshot) { s.BGPAdvertisements[0].Pools = nil },
-		"BGPAdvertisement.FormerPools":         func(s *intent.Snapshot) { s.BGPAdvertisements[0].All = true },
-		"BGPAdvertisement.Peers":               func(s *intent.Snapshot) { s.BGPAdvertisements[0].Peers = []string{"other"} },
-		"BGPAdvertisement.Nodes":               func(s *intent.Snapshot) { s.BGPAdvertisements[0].Nodes = elsewhere },
-		"BGPAdvertisement.Services":            func(s *intent.Snapshot) { s.BGPAdvertisements[0].Services = elsewhere },
+		"BGPAdvertisement.ASPathPrepend":       func(s *intent.Snapshot) { s.BGPAdvertisements[0].ASPathPrepend = 3 },
+		"BGPAdvertisement.MED":                 func(s *intent.Snapshot) { s.BGPAdvertisements[0].MED = intent.MED{Set: true} },
+		"BGPAdvertisement.ExtCommunities": func(s *intent.Snapshot) {
+			s.BGPAdvertisements[0].ExtCommunities = []intent.ExtCommunity{{Kind: "rt", ASN: 1, Number: 2}}
+		},
+		"BGPAdvertisement.Communities": func(s *intent.Snapshot) { s.BGPAdvertisements[0].Communities = []intent.Community{{A: 1, B: 2}} },
+		"BGPAdvertisement.Pools":       func(s *intent.Snapshot) { s.BGPAdvertisements[0].Pools = nil },
+		"BGPAdvertisement.FormerPools": func(s *intent.Snapshot) { s.BGPAdvertisements[0].All = true },
+		"BGPAdvertisement.Peers":       func(s *intent.Snapshot) { s.BGPAdvertisements[0].Peers = []string{"other"} },
+		"BGPAdvertisement.Nodes":       func(s *intent.Snapshot) { s.BGPAdvertisements[0].Nodes = elsewhere },
+		"BGPAdvertisement.Services":    func(s *intent.Snapshot) { s.BGPAdvertisements[0].Services = elsewhere },
 
 		"BFDProfile.Name":             func(s *intent.Snapshot) { s.BFDProfiles[0].Name, s.Peers[0].BFDProfile = "renamed", "renamed" },
 		"BFDProfile.ReceiveInterval":  func(s *intent.Snapshot) { s.BFDProfiles[0].ReceiveInterval = 77 },

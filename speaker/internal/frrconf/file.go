@@ -19,9 +19,11 @@ type file struct {
 	// mark and nothing else.
 	Send, AnyMark  string
 	Advertisements []advertisement
-	Sets           []*set
-	Routers        []router
-	BFDProfiles    []intent.BFDProfile
+	// Prepends are the marks for "add our AS to the path", of which only those in use are written.
+	Prepends    []prepend
+	Sets        []*set
+	Routers     []router
+	BFDProfiles []intent.BFDProfile
 }
 
 // advertisement is a BGPAdvertisement that some neighbor has a policy of.
@@ -56,10 +58,12 @@ const networksMark = "\x00"
 type neighbor struct {
 	Name string
 	// ID is how FRR calls the neighbor: its address or, when Unnumbered, its interface.
-	ID              string
-	Unnumbered      bool
-	MapIn, MapOut   string
-	Entries         []entry
+	ID            string
+	Unnumbered    bool
+	MapIn, MapOut string
+	Entries       []entry
+	// Sends are the last entries but one: those that add to the AS path what an entry of an advertisement has marked.
+	Sends           []send
 	RemoteAS        string
 	LocalASN        uint32
 	BFDProfile      string
@@ -81,8 +85,20 @@ type entry struct {
 	Seq              int
 	Communities      string
 	LargeCommunities []string
-	Send             string
-	LocalPref        uint32
+	// RouteTargets and Sites are extended communities.
+	RouteTargets, Sites string
+	Send                string
+	LocalPref           uint32
+	// MED is "" where it is left alone: 0 is a value.
+	MED string
+}
+
+// send is the entry that sends what is to have the AS path lengthened.
+type send struct {
+	Seq  int
+	List string
+	// Path are the AS numbers to put in front.
+	Path string
 }
 
 // bgpPort is the one FRR does not mention.
@@ -90,7 +106,7 @@ const bgpPort = 179
 
 func (r *Renderer) newFile(bgp announce.BGP) *file {
 	m := newMarks(bgp)
-	f := &file{Hostname: r.o.Hostname, LogLevel: r.o.LogLevel, Send: sendMark.String(), AnyMark: anyMark, Advertisements: m.advertisements}
+	f := &file{Hostname: r.o.Hostname, LogLevel: r.o.LogLevel, Send: sendMark.String(), AnyMark: anyMark, Advertisements: m.advertisements, Prepends: m.prepends}
 	routers := slices.SortedFunc(slices.Values(bgp.Routers), func(a, b announce.Router) int { return cmp.Compare(a.VRF, b.VRF) })
 	kept := r.networks
 	r.networks = make(map[string]*networks, len(routers))
@@ -178,16 +194,41 @@ func newNeighbor(n *announce.Neighbor, m *marks) *neighbor {
 	if n.Timers.Set {
 		out.Timers = strconv.Itoa(seconds(n.Timers.Keepalive)) + " " + strconv.Itoa(seconds(n.Timers.Hold))
 	}
+	used := map[int]bool{}
 	for _, p := range n.Policies {
-		out.Entries = append(out.Entries, newEntry(p, m))
+		out.Entries = append(out.Entries, newEntry(n, &p, m))
+		used[prepends(n, &p)] = true
 	}
 	slices.SortFunc(out.Entries, func(a, b entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	for _, p := range m.prepends {
+		if used[p.Times] {
+			asn := strconv.FormatUint(uint64(cmp.Or(n.LocalASN, n.MyASN)), 10)
+			out.Sends = append(out.Sends, send{Seq: lastSeq - p.Times, List: p.List, Path: asn + strings.Repeat(" "+asn, p.Times-1)})
+		}
+	}
+	slices.SortFunc(out.Sends, func(a, b send) int { return cmp.Compare(a.Seq, b.Seq) })
 	return out
 }
 
-func newEntry(p announce.Policy, m *marks) entry {
+// prepends returns how often a policy adds to the AS path towards a neighbor. Within one AS it does not: a path with the receiver's own number
+// is a loop to it (RFC 4271 section 9.1.2).
+func prepends(n *announce.Neighbor, p *announce.Policy) int {
+	if n.Internal() {
+		return 0
+	}
+	return p.ASPathPrepend
+}
+
+func newEntry(n *announce.Neighbor, p *announce.Policy, m *marks) entry {
 	ad := m.advertisement(p.Advertisement)
 	out := entry{Advertisement: ad.Name, List: ad.List, Seq: ad.Seq, LocalPref: p.LocalPref, Send: sendMark.String()}
+	if p.MED.Set {
+		out.MED = strconv.FormatUint(uint64(p.MED.Value), 10)
+	}
+	if times := prepends(n, p); times > 0 {
+		out.Send += " " + prependMark(times).String()
+	}
+	out.RouteTargets, out.Sites = extended(p.ExtCommunities, "rt"), extended(p.ExtCommunities, "soo")
 	var standard []string
 	for _, c := range slices.Compact(slices.SortedFunc(slices.Values(p.Communities), intent.Community.Compare)) {
 		if c.Large {
@@ -198,6 +239,17 @@ func newEntry(p announce.Policy, m *marks) entry {
 	}
 	out.Communities = strings.Join(standard, " ")
 	return out
+}
+
+// extended returns the extended communities of one kind as FRR's command takes them, sorted.
+func extended(list []intent.ExtCommunity, kind string) string {
+	var values []string
+	for _, c := range slices.Compact(slices.SortedFunc(slices.Values(list), intent.ExtCommunity.Compare)) {
+		if c.Kind == kind {
+			values = append(values, c.Value())
+		}
+	}
+	return strings.Join(values, " ")
 }
 
 // spelled returns a standard community as FRR prints it in a configuration: the well-known ones by name (RFC 1997, 3765, 4384 and the

@@ -17,18 +17,31 @@ import (
 // name whose SHA-256 begins with 64 zero bits.
 var sendMark = announce.Tag{}
 
+// prependMark is what entries put on a prefix whose AS path is to grow by so many numbers, 1 or more. The path itself grows in the entry that
+// sends: so two advertisements that ask for the same do not add up. No advertisement has it either.
+func prependMark(times int) announce.Tag { return announce.Tag{Low: uint32(times)} }
+
+// prepend is a prependMark in use.
+type prepend struct {
+	Times     int
+	List, Tag string
+}
+
 // anyMark is a regular expression for every mark.
 var anyMark = "^" + strconv.FormatUint(announce.TagASN, 10) + ":"
 
-// lastSeq is the number of the entry that sends; those of advertisements come before it.
+// lastSeq is the number of the entry that sends; before it come, for longer AS paths, others that send, and before those the entries of
+// advertisements.
 const lastSeq = 65535
 
 // marks knows the advertisements by name and tag, and collects the sets of tags that prefixes carry.
 type marks struct {
 	// advertisements are sorted by name.
 	advertisements []advertisement
-	byTag          map[announce.Tag]string
-	sets           map[string]*set
+	// prepends are in the order of Times.
+	prepends []prepend
+	byTag    map[announce.Tag]string
+	sets     map[string]*set
 	// key is scratch space.
 	key []byte
 }
@@ -43,9 +56,12 @@ type set struct {
 
 func newMarks(bgp announce.BGP) *marks {
 	m := &marks{byTag: map[announce.Tag]string{}, sets: map[string]*set{}}
+	longer := map[int]bool{}
 	for _, r := range bgp.Routers {
-		for _, n := range r.Neighbors {
+		for i := range r.Neighbors {
+			n := &r.Neighbors[i]
 			for _, p := range n.Policies {
+				longer[prepends(n, &p)] = true
 				if _, known := m.byTag[p.Tag]; !known {
 					m.byTag[p.Tag] = p.Advertisement
 					m.advertisements = append(m.advertisements, advertisement{Name: p.Advertisement, Tag: p.Tag, List: "ml-ad-" + p.Advertisement})
@@ -54,6 +70,10 @@ func newMarks(bgp announce.BGP) *marks {
 		}
 	}
 	slices.SortFunc(m.advertisements, func(a, b advertisement) int { return cmp.Compare(a.Name, b.Name) })
+	delete(longer, 0)
+	for _, times := range slices.Sorted(maps.Keys(longer)) {
+		m.prepends = append(m.prepends, prepend{Times: times, List: "ml-prepend-" + strconv.Itoa(times), Tag: prependMark(times).String()})
+	}
 	m.number()
 	return m
 }
@@ -62,6 +82,9 @@ func newMarks(bgp announce.BGP) *marks {
 // not move the entries of others: while an entry is rewritten line by line it would say something that nobody asked for.
 func (m *marks) number() {
 	taken := map[int]bool{}
+	for _, p := range m.prepends {
+		taken[lastSeq-p.Times] = true
+	}
 	for i := range m.advertisements {
 		ad := &m.advertisements[i]
 		ad.Seq = 1 + int(ad.Tag.High%(lastSeq-1))

@@ -53,7 +53,10 @@ type sceneAd struct {
 	AggregationLength   int      `json:"aggregationLength"`
 	AggregationLengthV6 int      `json:"aggregationLengthV6"`
 	LocalPref           uint32   `json:"localPref"`
+	ASPathPrepend       int      `json:"asPathPrepend"`
+	MED                 *uint32  `json:"med"`
 	Communities         []string `json:"communities"`
+	ExtCommunities      []string `json:"extCommunities"`
 	IPAddressPools      []string `json:"ipAddressPools"`
 	Peers               []string `json:"peers"`
 	// Team is a service selector: team=<value>.
@@ -143,13 +146,30 @@ func (a sceneAd) intent(t *testing.T, pools []string) intent.BGPAdvertisement {
 	t.Helper()
 	ad := intent.BGPAdvertisement{
 		Name: a.Name, AggregationLength: a.AggregationLength, AggregationLengthV6: a.AggregationLengthV6,
-		LocalPref: a.LocalPref, Pools: a.IPAddressPools, Peers: a.Peers,
+		LocalPref: a.LocalPref, ASPathPrepend: a.ASPathPrepend, Pools: a.IPAddressPools, Peers: a.Peers,
 	}
 	if ad.Pools == nil {
 		ad.Pools = pools
 	}
 	if a.Team != "" {
 		ad.Services = selector.Set{labelIs{"team", a.Team}}
+	}
+	if a.MED != nil {
+		ad.MED = intent.MED{Set: true, Value: *a.MED}
+	}
+	for _, text := range a.ExtCommunities {
+		kind, value, _ := strings.Cut(text, ":")
+		admin, number, _ := strings.Cut(value, ":")
+		c := intent.ExtCommunity{Kind: kind}
+		if strings.Contains(admin, ".") {
+			c.Address = netip.MustParseAddr(admin)
+		} else {
+			_, err := fmt.Sscan(admin, &c.ASN)
+			must(t, err)
+		}
+		_, err := fmt.Sscan(number, &c.Number)
+		must(t, err)
+		ad.ExtCommunities = append(ad.ExtCommunities, c)
 	}
 	for _, text := range a.Communities {
 		var c intent.Community

@@ -149,6 +149,8 @@ func setLine(w []string) (string, stmt, bool) {
 		return simple(key, w)
 	case "origin":
 		return simple(key, w)
+	case "extcommunity":
+		return extCommunityLine(w)
 	case "comm-list", "large-comm-list":
 		if len(w) != 4 || w[3] != "delete" {
 			return unknownLine()
@@ -160,6 +162,19 @@ func setLine(w []string) (string, stmt, bool) {
 		return simple(key+" "+w[2], w)
 	}
 	return unknownLine()
+}
+
+// extCommunityLine takes a line that sets extended communities; a line of another kind stands beside it.
+func extCommunityLine(w []string) (string, stmt, bool) {
+	if len(w) < 4 || !slices.Contains([]string{"rt", "soo", "bandwidth"}, w[2]) {
+		return unknownLine()
+	}
+	key := strings.Join(w[:3], " ")
+	_, s, ok := simple(key, w)
+	if w[2] != "bandwidth" {
+		s.canon = key + " " + strings.Join(slices.Compact(slices.Sorted(slices.Values(w[3:]))), " ")
+	}
+	return key, s, ok
 }
 
 // wellKnown gives the numbers of the communities that FRR prints by name
