@@ -61,7 +61,6 @@ func TestGivenEveryAttributeWhenAdvertisedThenEachRouterHasItAsItsKindOfSessionC
 	)
 	for _, release := range frr.Releases() {
 		t.Run(string(release), func(t *testing.T) {
-			t.Parallel()
 			node := frr.Start(t, frr.Options{Release: release, Config: render(t, announce.Compute(read(t, "testdata/attributes.in.yaml")).BGP)})
 			start := func(name string, asn, subnet int, port, extra string) *frr.Instance {
 				router := frr.Start(t, frr.Options{Release: release, Name: name, Listen: true, Config: routerConf(asn, subnet, extra)})
