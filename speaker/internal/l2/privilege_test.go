@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/l2"
 	"github.com/seed-551707bd/metallb-operator/test/segment"
+	"github.com/seed-551707bd/metallb-operator/test/uml"
 )
 
 // asResponder in the environment makes the test binary a responder for these addresses: capabilities are those of a process, as goroutines go
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(uml.Main(m))
 }
 
 // beResponder prints what it observes, a line whenever that changes, until it is killed.

@@ -98,7 +98,7 @@ func problem(text string) func(l2.Observed) bool {
 
 func mac(h *segment.Host, name string) wire.MAC { return wire.MAC(h.Get(name).Attrs().HardwareAddr) }
 
-// client is a host that speaks the two protocols by itself on its link eth0.
+// client is a host that speaks the two protocols by itself on one of its links.
 type client struct {
 	testing.TB
 	host wire.Host
@@ -107,10 +107,16 @@ type client struct {
 
 func newClient(tb testing.TB, h *segment.Host) *client {
 	tb.Helper()
-	c := &client{TB: tb, host: wire.Host{MAC: mac(h, "eth0"), LinkLocal: netip.MustParseAddr("fe80::77")}, conn: map[bool]*packet.Conn{}}
+	return newClientOn(tb, h, "eth0")
+}
+
+// newClientOn is one on another link.
+func newClientOn(tb testing.TB, h *segment.Host, name string) *client {
+	tb.Helper()
+	c := &client{TB: tb, host: wire.Host{MAC: mac(h, name), LinkLocal: netip.MustParseAddr("fe80::77")}, conn: map[bool]*packet.Conn{}}
 	for ipv4, protocol := range map[bool]int{true: wire.EtherTypeARP, false: wire.EtherTypeIPv6} {
 		h.Do(func() error {
-			conn, err := packet.Listen(&net.Interface{Index: h.Get("eth0").Attrs().Index}, packet.Raw, protocol, nil)
+			conn, err := packet.Listen(&net.Interface{Index: h.Get(name).Attrs().Index}, packet.Raw, protocol, nil)
 			if err != nil {
 				return err
 			}

@@ -98,6 +98,14 @@ func (w *Workshop) Etcd(ctx context.Context) (string, error) {
 	return filepath.Join(dir, "usr", "bin", "etcd"), nil
 }
 
+// UserModeLinux returns a folder with Debian's package of a kernel that runs as a program, usr/bin/linux.uml, and its modules, unpacked.
+func (w *Workshop) UserModeLinux(ctx context.Context) (string, error) {
+	return w.cache.Entry(ctx, "user-mode-linux-1", func(ctx context.Context, dir string) error {
+		w.say("fetching User-mode Linux from Debian")
+		return w.unpackDebian(ctx, "user-mode-linux", dir)
+	})
+}
+
 // unpackDebian lays the files of one Debian package out under dir.
 func (w *Workshop) unpackDebian(ctx context.Context, name, dir string) error {
 	debs, err := os.MkdirTemp(filepath.Join(w.cache.Dir(), ".tmp"), "deb-")
