@@ -39,6 +39,8 @@ func (w *world) node(tb testing.TB, name, address string) string {
 type speakers struct {
 	networks map[string]netip.Prefix
 	taken    map[netip.Addr]string
+	// leaving are answered for once more: their Services have just lost them, and the speaker that announced them had not heard.
+	leaving map[netip.Addr]string
 
 	mu    sync.Mutex
 	asked []string // "node address"
@@ -86,6 +88,10 @@ func (s *speakers) answer(probe *v1beta1.AddressProbe) {
 		r := v1beta1.AddressProbeResult{Address: text, State: v1beta1.AddressProbeFree, Interface: "eth0"}
 		if mac, taken := s.taken[addr]; taken {
 			r.State, r.HardwareAddress = v1beta1.AddressProbeInUse, mac
+		}
+		if mac, leaving := s.leaving[addr]; leaving {
+			r.State, r.HardwareAddress = v1beta1.AddressProbeInUse, mac
+			delete(s.leaving, addr)
 		}
 		if !s.networks[probe.Spec.Node].Contains(addr) {
 			r = v1beta1.AddressProbeResult{Address: text, State: v1beta1.AddressProbeNotOnLink}
@@ -171,8 +177,8 @@ func TestGivenAnAddressInUseOnTheNetworkWhenAServiceIsToGetItThenItGetsTheNextOn
 			return strings.Contains(got, "Warning AddressConflict "+fmt.Sprintf(words, near)), got
 		})
 	}
-	if got, want := s.log(), []string{near + " 10.62.0.0", near + " 10.62.0.1"}; !slices.Equal(got, want) {
-		t.Errorf("asked %v, want %v: one node, one address after the other", got, want)
+	if got, want := s.log(), []string{near + " 10.62.0.0", near + " 10.62.0.0", near + " 10.62.0.1"}; !slices.Equal(got, want) {
+		t.Errorf("asked %v, want %v: one node, one address after the other, and twice for the one that is taken", got, want)
 	}
 	if got := strings.Count(p.text(), `"event":"ipAllocated"`); got != 1 {
 		t.Errorf("%d lines say that an address is assigned, want 1, of the one that is", got)
@@ -184,6 +190,24 @@ func TestGivenAnAddressInUseOnTheNetworkWhenAServiceIsToGetItThenItGetsTheNextOn
 		st := w.poolStatus(t, "p")
 		return st.AssignedIPv4 == 1 && st.AvailableIPv4 == 14, fmt.Sprint(st)
 	})
+}
+
+func TestGivenAnAddressThatASpeakerHasNotGivenUpYetWhenItIsLookedForThenThatIsNoConflict(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	near := w.node(t, "near", "10.66.0.250")
+	s := w.speakers(t, &speakers{
+		networks: map[string]netip.Prefix{near: netip.MustParsePrefix("10.66.0.0/24")},
+		leaving:  map[netip.Addr]string{netip.MustParseAddr("10.66.0.0"): "02:42:00:00:00:08"},
+	})
+	w.pool(t, "p", []string{"10.66.0.0/28"}, check(v1beta1.ConflictCheckProbe))
+	w.controller(t)
+	w.create(t, "web")
+	w.expect(t, "web", "10.66.0.0")
+	w.expectConflictFree(t, "True NoConflict")
+	if got, want := s.log(), []string{near + " 10.66.0.0", near + " 10.66.0.0"}; !slices.Equal(got, want) {
+		t.Errorf("asked %v, want %v", got, want)
+	}
 }
 
 func TestGivenManyServicesAtOnceWhenTheirAddressesAreLookedForThenTheyShareAddressProbesAndAllAreServed(t *testing.T) {

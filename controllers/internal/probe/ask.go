@@ -23,6 +23,8 @@ func (p *Prober) probe(ctx context.Context, node string, questions []question) {
 	if ctx.Err() != nil {
 		return
 	}
+	var doubtful []question
+	defer func() { p.later(ctx, doubtful) }()
 	for _, q := range questions {
 		result, ok := results[q.address.String()]
 		a := Answer{Address: q.address, Outcome: Unknown, Node: node, Interface: result.Interface, HardwareAddress: result.HardwareAddress, Message: result.Message}
@@ -33,15 +35,33 @@ func (p *Prober) probe(ctx context.Context, node string, questions []question) {
 			a.Message = fmt.Sprintf("the speaker of node %s says nothing of the address", node)
 		case result.State == v1beta1.AddressProbeFree:
 			a.Outcome = Free
+		case result.State == v1beta1.AddressProbeInUse && !q.found:
+			q.found = true
+			doubtful = append(doubtful, q)
+			continue
 		case result.State == v1beta1.AddressProbeInUse:
 			a.Outcome = InUse
 		case result.State == v1beta1.AddressProbeNotOnLink:
-			p.put(question{q.address, q.asked + 1})
+			p.put(question{address: q.address, asked: q.asked + 1})
 			continue
 		default:
 			a.Message = fmt.Sprintf("the speaker of node %s could not ask: %s", node, result.Message)
 		}
 		p.Answer(ctx, a)
+	}
+}
+
+// later asks questions again after doubt.
+func (p *Prober) later(ctx context.Context, questions []question) {
+	if len(questions) == 0 {
+		return
+	}
+	timer := time.NewTimer(doubt)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+		p.put(questions...)
 	}
 }
 

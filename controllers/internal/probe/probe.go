@@ -24,6 +24,9 @@ const (
 	// maxAddresses is how many addresses one AddressProbe takes, and maxProbes how many of them are under way at a time.
 	maxAddresses = 64
 	maxProbes    = 16
+	// doubt is how long after an answer that somebody has an address that is asked again, before it is believed: a speaker may still have answered
+	// for an address that its Service has just lost.
+	doubt = time.Second
 	// requestTimeout bounds one request to the API server.
 	requestTimeout = 4 * time.Second
 )
@@ -35,7 +38,7 @@ type Outcome uint8
 const (
 	// Free: nobody answered; or the address is of no network of the nodes asked, so that it is routed and nobody could answer.
 	Free Outcome = iota + 1
-	// InUse: somebody has the address.
+	// InUse: somebody has the address, asked for it twice.
 	InUse
 	// Unknown: no speaker could say.
 	Unknown
@@ -79,10 +82,12 @@ type Prober struct {
 	waiting map[string]chan struct{}
 }
 
-// question is an address with how many nodes have been asked about it.
+// question is an address with how many nodes could not ask about it.
 type question struct {
 	address netip.Addr
 	asked   int
+	// found tells that somebody was found to have it once.
+	found bool
 }
 
 // New returns a Prober, which works while Start does.
