@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -88,8 +89,10 @@ func boot(ctx context.Context, t *testing.T) (said []byte, err error) {
 		"root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "uml_dir="+t.TempDir(), "con=null", "con0=null,fd:1",
 		"init="+self, "PATH="+os.Getenv("PATH"), modulesVariable+"="+modules[0], folderVariable+"="+folder,
 		"--", "-test.run="+only(t.Name()), "-test.timeout="+limit.String())
-	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
-	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+	// The kernel is many processes. They end with the first one of their own process namespace, and that with the thread that started it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWPID, Pdeathsig: unix.SIGKILL}
 	cmd.WaitDelay = time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
