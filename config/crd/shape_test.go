@@ -61,7 +61,7 @@ func TestEveryKindPrintsTheColumnsUsersKnow(t *testing.T) {
 		"ServiceL2Status v1beta1":    service("Allocated Node"),
 		"ServiceBGPStatus v1beta1":   service("Node"),
 		"ConfigurationState v1beta1": {{"Result", "string", ".status.result"}, {"ErrorSummary", "string", ".status.errorSummary"}, age},
-		"BGPSessionState v1beta1":    {{"Node", "string", ".status.node"}, {"Peer", "string", ".status.peer"}, {"VRF", "string", ".status.vrf"}, {"BGP", "string", ".status.bgpStatus"}, {"BFD", "string", ".status.bfdStatus"}, {"Up Since", "date", ".status.establishedAt"}},
+		"BGPSessionState v1beta1":    {{"Node", "string", ".status.node"}, {"Peer", "string", ".status.peer"}, {"VRF", "string", ".status.vrf"}, {"BGP", "string", ".status.bgpStatus"}, {"BFD", "string", ".status.bfdStatus"}, {"Diagnosis", "string", ".status.diagnosis.reason"}, {"Up Since", "date", ".status.establishedAt"}},
 		"MetalLB v1beta1":            {{"Available", "string", conditions + `Available")].status`}, {"Degraded", "string", conditions + `Degraded")].status`}, {"Progressing", "string", conditions + `Progressing")].status`}, age},
 	}
 	got := map[string][][3]string{}

@@ -29,6 +29,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/node/cluster"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/probe"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/publish"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/sessions"
 )
 
 // speaker is the part of the program that a manager runs: everything that works on this node's announcements.
@@ -39,7 +40,8 @@ type speaker struct {
 	// config is for watching.
 	config *rest.Config
 	// writer reads and writes the API directly, at a modest rate. answers does so without limit: it writes the answers to AddressProbes, which
-	// addresses wait for and of which there are only as many as the controller asks for, and reads the Leases of nodes that are missing.
+	// addresses wait for and of which there are only as many as the controller asks for, and the states of BGP sessions, which are limited by
+	// session and must not wait for a burst of Services, and reads the Leases of nodes that are missing.
 	writer, answers client.Client
 	metrics         prometheus.Registerer
 	log             *slog.Logger
@@ -107,9 +109,13 @@ func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.
 		}
 		defer s.metrics.Unregister(c)
 	}
+	reporter := sessions.New(sessions.Options{
+		Node: s.Node, Namespace: s.Namespace, Pod: s.Pod, FRR: reloader, Client: s.answers, Log: s.log,
+	})
 	loop := node.New(node.Options{
 		Node: s.Node, IgnoreExcludeLabel: s.IgnoreExcludeLB, Conf: s.conf(),
-		Trigger: trigger, Source: source, FRR: reloader, Layer2: layer2.responder, Membership: layer2.membership(), Publisher: publisher, Log: s.log,
+		Trigger: trigger, Source: source, FRR: reloader, Layer2: layer2.responder, Membership: layer2.membership(),
+		Publisher: node.Publishers{publisher, reporter}, Log: s.log,
 	})
 	s.running.Store(&running{loop: loop, layer2: layer2})
 	tasks, working := errgroup.WithContext(working)
@@ -117,6 +123,8 @@ func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.
 	tasks.Go(func() error { return source.Start(working) })
 	tasks.Go(func() error { return loop.Start(working) })
 	tasks.Go(func() error { return publisher.Start(working) })
+	tasks.Go(func() error { return reporter.Start(working) })
+	tasks.Go(func() error { return s.reportSessions(working, reporter) })
 	tasks.Go(func() error { return layer2.Start(working) })
 	tasks.Go(func() error { return s.answerProbes(working) })
 	tasks.Go(func() error {
@@ -151,6 +159,23 @@ func (s *speaker) answerProbes(ctx context.Context) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error { return watched.Start(ctx) })
 	tasks.Go(func() error { return answerer.Start(ctx) })
+	return tasks.Wait()
+}
+
+// reportSessions writes the states of BGP sessions until ctx ends. Announcements do not wait for their kind, either.
+func (s *speaker) reportSessions(ctx context.Context, reporter *sessions.Reporter) error {
+	if !s.waitForKinds(ctx, time.Minute, []client.Object{&v1beta1.BGPSessionState{}}) {
+		return nil
+	}
+	watched, err := cache.New(s.config, cache.Options{
+		Scheme: s.scheme, Mapper: s.mapper, ByObject: sessions.ByObject(s.Node, s.Namespace), ReaderFailOnMissingInformer: true,
+	})
+	if err != nil {
+		return fmt.Errorf("set up the cache of BGPSessionStates: %w", err)
+	}
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { return watched.Start(ctx) })
+	tasks.Go(func() error { return reporter.Write(ctx, watched) })
 	return tasks.Wait()
 }
 

@@ -88,18 +88,31 @@ func (c *Client) Show(ctx context.Context, daemon, command string) ([]byte, erro
 // connection to the reloader does; the last value then carries the error. After
 // an error something may have been missed, so treat it as an event too.
 func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
-		resp, err := c.do(ctx, http.MethodGet, "/v1/events", nil)
+	return follow[Event](ctx, c, "/v1/events")
+}
+
+// SessionEvents yields what happens to the BGP sessions, beginning with the last
+// that did, as Events does. An event is a reason to look at the sessions:
+// several may have happened by then.
+func (c *Client) SessionEvents(ctx context.Context) iter.Seq2[SessionEvent, error] {
+	return follow[SessionEvent](ctx, c, "/v1/sessions")
+}
+
+// follow yields the objects of a stream.
+func follow[T any](ctx context.Context, c *Client, path string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		resp, err := c.do(ctx, http.MethodGet, path, nil)
 		if err != nil {
-			yield(Event{}, fmt.Errorf("follow FRR's events: %w", err))
+			yield(none, fmt.Errorf("follow FRR's events: %w", err))
 			return
 		}
 		defer resp.Body.Close()
 		dec := json.NewDecoder(resp.Body)
 		for {
-			var e Event
+			var e T
 			if err := dec.Decode(&e); err != nil {
-				yield(Event{}, fmt.Errorf("follow FRR's events: %w: %w", ErrUnavailable, err))
+				yield(none, fmt.Errorf("follow FRR's events: %w: %w", ErrUnavailable, err))
 				return
 			}
 			if !yield(e, nil) {

@@ -3,7 +3,11 @@
 // on a unix socket that both containers of the pod see.
 package frr
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrstate"
+)
 
 // How says in which way a configuration came to run.
 type How string
@@ -90,4 +94,26 @@ type Event struct {
 	Daemon string    `json:"daemon,omitempty"`
 	// Detail is for a person, without secrets.
 	Detail string `json:"detail,omitempty"`
+}
+
+// SessionEventKind is what happened to the BGP sessions, or to the following of them.
+type SessionEventKind string
+
+const (
+	// SessionsFollowed: bgpd can be followed from now on; what happened before is not known.
+	SessionsFollowed SessionEventKind = "followed"
+	// SessionsLost: bgpd ended, and its sessions with it.
+	SessionsLost SessionEventKind = "lost"
+	// SessionsMissed: more happened than could be followed.
+	SessionsMissed SessionEventKind = "missed"
+	// SessionChanged: something happened to one session.
+	SessionChanged SessionEventKind = "changed"
+)
+
+// SessionEvent is something that happened to the BGP sessions.
+type SessionEvent struct {
+	Time time.Time        `json:"time"`
+	Kind SessionEventKind `json:"kind"`
+	// Event says what happened, where Kind is SessionChanged.
+	Event *frrstate.Event `json:"event,omitempty"`
 }

@@ -20,12 +20,24 @@ type BFDSession struct {
 	Status string
 	// Receive, Transmit and EchoTransmit are the local intervals, EchoTransmit 0 when echo is off.
 	Receive, Transmit, EchoTransmit time.Duration
+	// RemoteReceive and RemoteTransmit are what the peer asked for, 0 before it did; FRR has 1 s there before the session is up.
+	RemoteReceive, RemoteTransmit time.Duration
+	// Interface is the one that the session is bound to, "" for none.
+	Interface string
+	// Diagnostic says in FRR's words why the session last went down, and RemoteDiagnostic what the peer says of that; "ok" for nothing.
+	Diagnostic, RemoteDiagnostic string
 	// RemoteMultiplier is how many intervals without a packet end the session, as the peer asked.
 	RemoteMultiplier int32
 }
 
 // Up tells whether the path is seen to work.
 func (s *BFDSession) Up() bool { return s.Status == "up" }
+
+// TransmitInterval is that of the packets sent: neither end sends faster than the other can receive (RFC 5880 section 6.8.7).
+func (s *BFDSession) TransmitInterval() time.Duration { return max(s.Transmit, s.RemoteReceive) }
+
+// ReceiveInterval is that of the packets to expect.
+func (s *BFDSession) ReceiveInterval() time.Duration { return max(s.Receive, s.RemoteTransmit) }
 
 // BFDCounters counts what happened on one BFD session.
 type BFDCounters struct {
@@ -56,6 +68,11 @@ func ParseBFD(output []byte) ([]BFDSession, error) {
 		Transmit         int64  `json:"transmit-interval"`
 		EchoTransmit     int64  `json:"echo-transmit-interval"`
 		RemoteMultiplier int32  `json:"remote-detect-multiplier"`
+		RemoteReceive    int64  `json:"remote-receive-interval"`
+		RemoteTransmit   int64  `json:"remote-transmit-interval"`
+		Interface        string `json:"interface"`
+		Diagnostic       string `json:"diagnostic"`
+		RemoteDiagnostic string `json:"remote-diagnostic"`
 	}
 	if none(output) {
 		return nil, nil
@@ -71,6 +88,9 @@ func ParseBFD(output []byte) ([]BFDSession, error) {
 			Transmit:         time.Duration(p.Transmit) * time.Millisecond,
 			EchoTransmit:     time.Duration(p.EchoTransmit) * time.Millisecond,
 			RemoteMultiplier: p.RemoteMultiplier,
+			RemoteReceive:    time.Duration(p.RemoteReceive) * time.Millisecond,
+			RemoteTransmit:   time.Duration(p.RemoteTransmit) * time.Millisecond,
+			Interface:        p.Interface, Diagnostic: p.Diagnostic, RemoteDiagnostic: p.RemoteDiagnostic,
 		})
 	}
 	slices.SortStableFunc(sessions, func(a, b BFDSession) int { return a.Compare(b.Key) })

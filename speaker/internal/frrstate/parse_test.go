@@ -53,7 +53,7 @@ func TestGivenAnOutputInWhichASessionEndedWithANotificationWhenParsedThenEveryFi
 		t.Fatal(err)
 	}
 	want := []frrstate.Session{{
-		Key: frrstate.Key{VRF: "red", Peer: "2001:db8::2"}, State: "Established", UpSince: time.Unix(1795207849, 0),
+		Key: frrstate.Key{VRF: "red", Peer: "2001:db8::2"}, Address: "2001:db8::2", State: "Established", UpSince: time.Unix(1795207849, 0),
 		HoldTime: 30 * time.Second, Keepalive: 10 * time.Second,
 		Families:  []frrstate.Family{{Name: "ipv4Unicast", Sent: 2, Accepted: 1}, {Name: "ipv6Unicast", Sent: 4, Accepted: 3}},
 		Messages:  frrstate.Messages{OpensSent: 1, OpensReceived: 2, NotificationsSent: 3, UpdatesSent: 4, UpdatesReceived: 5, KeepalivesSent: 6, KeepalivesReceived: 7, RouteRefreshSent: 8, TotalSent: 9, TotalReceived: 10},

@@ -7,10 +7,13 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
 )
 
 // CommandSessions is the command, for bgpd, whose output ParseSessions reads.
@@ -25,6 +28,29 @@ func (k Key) Compare(o Key) int {
 	return cmp.Or(cmp.Compare(k.VRF, o.VRF), cmp.Compare(k.Peer, o.Peer))
 }
 
+// KeyOf returns the name that FRR has for a neighbor.
+func KeyOf(vrf string, n *announce.Neighbor) Key {
+	if n.Interface != "" {
+		return Key{VRF: vrf, Peer: n.Interface}
+	}
+	return Key{VRF: vrf, Peer: n.Address.String()}
+}
+
+// bgpPort is the port of a session of which the configuration does not know.
+const bgpPort = 179
+
+// Label is how metrics, logs and events name the peer: address:port, [address]:port for IPv6, interface:port for an unnumbered session. A port of
+// 0 stands for that of BGP.
+func (k Key) Label(port uint16) string {
+	return net.JoinHostPort(k.Peer, strconv.Itoa(int(cmp.Or(port, bgpPort))))
+}
+
+// VRFLabel is how metrics, logs and labels name the VRF: as FRR does, "default" for the default one.
+func (k Key) VRFLabel() string { return cmp.Or(k.VRF, defaultVRF) }
+
+// defaultVRF is FRR's name of the default VRF.
+const defaultVRF = "default"
+
 // Session is the state of one BGP session.
 type Session struct {
 	Key
@@ -35,13 +61,23 @@ type Session struct {
 	UpSince time.Time
 	// HoldTime and Keepalive are in force; while the session is not Established they are those that are configured.
 	HoldTime, Keepalive time.Duration
+	// Ups counts how often the session came up since bgpd started.
+	Ups int64
+	// Address is the neighbor's, "" while that of an unnumbered session is not known.
+	Address string
+	// RemoteAS is the AS that the neighbor is taken for, 0 where any would do and none is known yet. LocalAS is the one of this node.
+	RemoteAS, LocalAS uint32
+	// RouterID is the BGP identifier of this node in the session's VRF, RemoteID that of the neighbor, "0.0.0.0" before it is known.
+	RouterID, RemoteID string
 	// Families are sorted by name.
 	Families []Family
+	// Filtered counts the routes that the neighbor sent and that were not let in, as often as it sent them.
+	Filtered int64
 	Messages Messages
 	// LastReset is the reason of the last reset in FRR's words, "" when there was none, and SinceReset how long ago that was.
 	LastReset  string
 	SinceReset time.Duration
-	// Notification is the last NOTIFICATION message sent or received, nil when there was none.
+	// Notification is the NOTIFICATION message of the last reset, nil when there was none.
 	Notification *Notification
 }
 
@@ -70,7 +106,13 @@ func (s *Session) Accepted() int64 {
 type Family struct {
 	Name           string
 	Sent, Accepted int64
+	// Offered and Asked tell whether this node and the neighbor announced the family when the session opened. Without both, none of its
+	// routes are exchanged.
+	Offered, Asked bool
 }
+
+// Negotiated tells whether routes of the family can be exchanged.
+func (f *Family) Negotiated() bool { return f.Offered && f.Asked }
 
 // Messages counts BGP messages since the neighbor was configured.
 type Messages struct {
@@ -99,6 +141,12 @@ type Notification struct {
 type neighbor struct {
 	State           string   `json:"bgpState"`
 	UpEpoch         int64    `json:"bgpTimerUpEstablishedEpoch"`
+	Ups             int64    `json:"connectionsEstablished"`
+	Address         string   `json:"bgpNeighborAddr"`
+	RemoteAS        uint32   `json:"remoteAs"`
+	LocalAS         uint32   `json:"localAs"`
+	RouterID        string   `json:"localRouterId"`
+	RemoteID        string   `json:"remoteRouterId"`
 	HoldMS          int64    `json:"bgpTimerHoldTimeMsecs"`
 	KeepaliveMS     int64    `json:"bgpTimerKeepAliveIntervalMsecs"`
 	Messages        Messages `json:"messageStats"`
@@ -110,6 +158,16 @@ type neighbor struct {
 		Sent     int64 `json:"sentPrefixCounter"`
 		Accepted int64 `json:"acceptedPrefixCounter"`
 	} `json:"addressFamilyInfo"`
+	Prefixes struct {
+		Filtered int64 `json:"inboundFiltered"`
+	} `json:"prefixStats"`
+	Capabilities struct {
+		Families map[string]struct {
+			Both     bool `json:"advertisedAndReceived"`
+			Sent     bool `json:"advertised"`
+			Received bool `json:"received"`
+		} `json:"multiprotocolExtensions"`
+	} `json:"neighborCapabilities"`
 }
 
 // ParseSessions reads the output of CommandSessions into sessions sorted by key. A daemon without BGP instance has none.
@@ -147,6 +205,14 @@ func (n *neighbor) session(key Key) Session {
 		HoldTime:  time.Duration(n.HoldMS) * time.Millisecond,
 		Keepalive: time.Duration(n.KeepaliveMS) * time.Millisecond,
 		LastReset: n.LastReset,
+		Ups:       n.Ups, Address: n.Address, RemoteAS: n.RemoteAS, LocalAS: n.LocalAS, RouterID: n.RouterID, RemoteID: n.RemoteID,
+		Filtered: n.Prefixes.Filtered,
+	}
+	switch s.Address {
+	case "none":
+		s.Address = ""
+	case "":
+		s.Address = key.Peer // FRR repeats it for unnumbered sessions only
 	}
 	if n.LastReset != "" {
 		s.SinceReset = time.Duration(n.LastResetMS) * time.Millisecond
@@ -155,11 +221,14 @@ func (n *neighbor) session(key Key) Session {
 		s.UpSince = time.Unix(n.UpEpoch, 0)
 	}
 	for name, f := range n.AddressFamilies {
-		s.Families = append(s.Families, Family{Name: name, Sent: f.Sent, Accepted: f.Accepted})
+		c := n.Capabilities.Families[name]
+		s.Families = append(s.Families, Family{
+			Name: name, Sent: f.Sent, Accepted: f.Accepted, Offered: c.Both || c.Sent, Asked: c.Both || c.Received,
+		})
 	}
 	slices.SortFunc(s.Families, func(a, b Family) int { return cmp.Compare(a.Name, b.Name) })
 	// FRR prints code and subcode as four hexadecimal digits.
-	if code, err := strconv.ParseUint(n.LastError, 16, 16); err == nil && code > 0 {
+	if code, err := strconv.ParseUint(n.LastError, 16, 16); err == nil && code > 0 && strings.Contains(n.LastReset, "Notification") {
 		s.Notification = &Notification{
 			Sent: strings.HasSuffix(n.LastReset, "send"), Code: uint8(code >> 8), Subcode: uint8(code), Text: n.LastErrorText,
 		}
@@ -175,7 +244,7 @@ func none(output []byte) bool {
 
 // vrfName returns this project's name of a VRF: FRR calls the default one "default".
 func vrfName(frr string) string {
-	if frr == "default" {
+	if frr == defaultVRF {
 		return ""
 	}
 	return frr

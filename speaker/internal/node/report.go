@@ -13,6 +13,16 @@ type Publisher interface {
 	Publish(Report)
 }
 
+// Publishers are several that get the same Reports, which none of them may change.
+type Publishers []Publisher
+
+// Publish implements Publisher.
+func (p Publishers) Publish(r Report) {
+	for _, publisher := range p {
+		publisher.Publish(r)
+	}
+}
+
 // Outcome is how a pass ended.
 type Outcome int
 

@@ -3,9 +3,7 @@ package publish
 import (
 	"cmp"
 	"context"
-	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -25,8 +23,6 @@ const (
 	freshFor = time.Second
 	// showLimit bounds the time FRR has to answer; a scrape must not wait for an FRR that does not run.
 	showLimit = 3 * time.Second
-	// bgpPort is the port of a session of which the configuration does not know.
-	bgpPort = 179
 )
 
 // Sessions are the metrics of BGP and BFD sessions, read from FRR when they are asked for.
@@ -191,22 +187,13 @@ func portsOf(node announce.Node) ports {
 	for i := range node.BGP.Routers {
 		r := &node.BGP.Routers[i]
 		for j := range r.Neighbors {
-			p[keyOf(r.VRF, &r.Neighbors[j])] = r.Neighbors[j].Port
+			p[frrstate.KeyOf(r.VRF, &r.Neighbors[j])] = r.Neighbors[j].Port
 		}
 	}
 	return p
 }
 
-// keyOf returns the name that FRR has for a neighbor.
-func keyOf(vrf string, n *announce.Neighbor) frrstate.Key {
-	if n.Interface != "" {
-		return frrstate.Key{VRF: vrf, Peer: n.Interface}
-	}
-	return frrstate.Key{VRF: vrf, Peer: n.Address.String()}
-}
-
-// labels returns the values of sessionLabels: the peer as address:port, in one format everywhere, and the VRF as FRR calls it.
+// labels returns the values of sessionLabels.
 func (p ports) labels(key frrstate.Key) []string {
-	port := cmp.Or(p[key], bgpPort)
-	return []string{net.JoinHostPort(key.Peer, strconv.Itoa(int(port))), cmp.Or(key.VRF, "default")}
+	return []string{key.Label(p[key]), key.VRFLabel()}
 }

@@ -70,8 +70,9 @@ type Engine struct {
 	// later is what is to be done after the acknowledgement.
 	later frrdelta.Plan
 
-	wake   chan struct{}
-	events fanout
+	wake     chan struct{}
+	events   fanout[frr.Event]
+	sessions sessionFeed
 
 	mu      sync.Mutex
 	pending *request
@@ -166,6 +167,12 @@ func (e *Engine) setStatus(change func(*frr.Status)) {
 // ends or its reader falls behind.
 func (e *Engine) Follow(ctx context.Context) <-chan frr.Event { return e.events.subscribe(ctx) }
 
+// FollowSessions returns the last events of the BGP sessions and yields those from now on. The channel is closed when the context ends or its
+// reader falls behind.
+func (e *Engine) FollowSessions(ctx context.Context) ([]frr.SessionEvent, <-chan frr.SessionEvent) {
+	return e.sessions.subscribe(ctx)
+}
+
 // take removes the request that is to be applied next.
 func (e *Engine) take() *request {
 	e.mu.Lock()
@@ -204,6 +211,7 @@ func (e *Engine) Run(ctx context.Context) {
 	for _, daemon := range known {
 		watchers.Go(func() { watch(ctx, e.o.RunDir, daemon, changes) })
 	}
+	watchers.Go(func() { e.sessions.run(ctx, e.o) })
 	e.loop(ctx, changes)
 	if r := e.take(); r != nil {
 		r.answer(result{err: errors.New("the reloader ends")})

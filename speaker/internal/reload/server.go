@@ -66,7 +66,11 @@ func (e *Engine) Handler() http.Handler {
 	mux.HandleFunc("PUT /v1/config", e.putConfig)
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, e.Status()) })
 	mux.HandleFunc("GET /v1/show", e.getShow)
-	mux.HandleFunc("GET /v1/events", e.getEvents)
+	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { stream(w, nil, e.Follow(r.Context())) })
+	mux.HandleFunc("GET /v1/sessions", func(w http.ResponseWriter, r *http.Request) {
+		known, events := e.FollowSessions(r.Context())
+		stream(w, known, events)
+	})
 	return mux
 }
 
@@ -125,16 +129,20 @@ func (e *Engine) getShow(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, out) // the client is gone: nobody to tell
 }
 
-// getEvents streams events, one JSON object per line. The header is sent at
-// once, so a client knows from when on it misses nothing.
-func (e *Engine) getEvents(w http.ResponseWriter, r *http.Request) {
-	events := e.Follow(r.Context())
+// stream writes what is known and what follows, one JSON object per line. The header is sent at once, so a client knows from when on it misses
+// nothing.
+func stream[T any](w http.ResponseWriter, known []T, events <-chan T) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
+	enc := json.NewEncoder(w)
+	for _, ev := range known {
+		if enc.Encode(ev) != nil {
+			return
+		}
+	}
 	flush := http.NewResponseController(w)
 	if err := flush.Flush(); err != nil {
 		return
 	}
-	enc := json.NewEncoder(w)
 	for ev := range events {
 		if enc.Encode(ev) != nil || flush.Flush() != nil {
 			return

@@ -132,17 +132,20 @@ func (e *Engine) publish(ev frr.Event) {
 }
 
 // fanout hands events to everybody who follows them.
-type fanout struct {
+type fanout[T any] struct {
 	mu   sync.Mutex
-	subs map[chan frr.Event]func() bool
+	subs map[chan T]func() bool
 }
 
-func (f *fanout) subscribe(ctx context.Context) <-chan frr.Event {
-	ch := make(chan frr.Event, 64)
+// waitingEvents is how many events wait for who follows them.
+const waitingEvents = 1024
+
+func (f *fanout[T]) subscribe(ctx context.Context) <-chan T {
+	ch := make(chan T, waitingEvents)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.subs == nil {
-		f.subs = map[chan frr.Event]func() bool{}
+		f.subs = map[chan T]func() bool{}
 	}
 	f.subs[ch] = context.AfterFunc(ctx, func() {
 		f.mu.Lock()
@@ -152,7 +155,7 @@ func (f *fanout) subscribe(ctx context.Context) <-chan frr.Event {
 	return ch
 }
 
-func (f *fanout) drop(ch chan frr.Event) {
+func (f *fanout[T]) drop(ch chan T) {
 	if stop, ok := f.subs[ch]; ok {
 		stop()
 		delete(f.subs, ch)
@@ -160,7 +163,7 @@ func (f *fanout) drop(ch chan frr.Event) {
 	}
 }
 
-func (f *fanout) publish(ev frr.Event) {
+func (f *fanout[T]) publish(ev T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for ch := range f.subs {

@@ -1,0 +1,156 @@
+// Package sessions tells of the node's BGP sessions as they change: BGPSessionState objects, log lines and events. FRR pushes what happens; it is
+// then asked for the whole state, so what was missed or came twice does no harm.
+package sessions
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/tools/record"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrstate"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
+)
+
+// FRR tells and shows what the sessions do; *frr.Client is one.
+type FRR interface {
+	Show(ctx context.Context, daemon, command string) ([]byte, error)
+	SessionEvents(ctx context.Context) iter.Seq2[frr.SessionEvent, error]
+}
+
+// Options are what a Reporter works with.
+type Options struct {
+	// Node is the name of the node, Namespace the one of the objects, Pod the name of the speaker's pod there: their owner, "" for none.
+	Node, Namespace, Pod string
+	FRR                  FRR
+	// Client writes. It needs no limit of its own: what is written is limited by session.
+	Client client.Client
+	Log    *slog.Logger
+}
+
+// Reporter follows the sessions. Start logs and tells in events, Write writes the objects.
+type Reporter struct {
+	Options
+	recorder record.EventRecorder
+	// poke has an element when the sessions are to be looked at.
+	poke chan struct{}
+
+	mu     sync.Mutex
+	wanted wanted
+	feed   feed
+	// views are what was seen last, seen is true once there was something to see, and news has an element when they changed.
+	views []view
+	seen  bool
+	news  chan struct{}
+}
+
+// wanted is what FRR was told last.
+type wanted struct {
+	// known is false before that is known.
+	known     bool
+	neighbors map[frrstate.Key]*announce.Neighbor
+}
+
+// feed is what is known from events.
+type feed struct {
+	// following is true while events come, lost when bgpd is known to have ended.
+	following, lost bool
+	traces          map[string]frrstate.Trace
+}
+
+// New returns a Reporter that does nothing yet.
+func New(o Options) *Reporter {
+	return &Reporter{Options: o, poke: make(chan struct{}, 1), news: make(chan struct{}, 1), feed: feed{traces: map[string]frrstate.Trace{}}}
+}
+
+// Publish implements node.Publisher.
+func (r *Reporter) Publish(report node.Report) {
+	if !report.InForce {
+		return
+	}
+	neighbors := map[frrstate.Key]*announce.Neighbor{}
+	for i := range report.Node.BGP.Routers {
+		router := &report.Node.BGP.Routers[i]
+		for j := range router.Neighbors {
+			neighbors[frrstate.KeyOf(router.VRF, &router.Neighbors[j])] = &router.Neighbors[j]
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// A peer's field that changed is compared with what FRR shows at the next look, which many of these changes bring about by themselves.
+	changed := !r.wanted.known || len(neighbors) != len(r.wanted.neighbors)
+	for key, n := range neighbors {
+		before := r.wanted.neighbors[key]
+		changed = changed || before == nil || before.Name != n.Name || before.PeerASN != n.PeerASN
+	}
+	r.wanted = wanted{known: true, neighbors: neighbors}
+	if changed {
+		wake(r.poke)
+	}
+}
+
+// wake makes a channel with room for one element have one.
+func wake(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// Start follows the sessions until ctx ends.
+func (r *Reporter) Start(ctx context.Context) error {
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	defer broadcaster.Shutdown()
+	broadcaster.StartRecordingToSink(&sink{client: r.Client})
+	r.recorder = broadcaster.NewRecorder(r.Client.Scheme(), source(r.Node))
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { r.follow(ctx); return nil })
+	tasks.Go(func() error { r.look(ctx); return nil })
+	return tasks.Wait()
+}
+
+// reconnectPause is between two attempts to follow FRR's events.
+const reconnectPause = 250 * time.Millisecond
+
+// follow takes in events until ctx ends.
+func (r *Reporter) follow(ctx context.Context) {
+	for ctx.Err() == nil {
+		for event, err := range r.FRR.SessionEvents(ctx) {
+			r.mu.Lock()
+			r.feed.take(event, err)
+			r.mu.Unlock()
+			wake(r.poke)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(reconnectPause):
+		}
+	}
+}
+
+// take takes in an event, or that there are none for now.
+func (f *feed) take(event frr.SessionEvent, err error) {
+	if err != nil {
+		f.following = false // the reloader may be starting; bgpd goes on
+		return
+	}
+	switch event.Kind {
+	case frr.SessionsFollowed:
+		f.following, f.lost = true, false
+		clear(f.traces) // the sessions begin anew, or what is known of them comes next
+	case frr.SessionsLost:
+		f.following, f.lost = false, true
+	case frr.SessionChanged:
+		if e := event.Event; e != nil {
+			f.traces[e.Peer] = f.traces[e.Peer].After(*e)
+		}
+	case frr.SessionsMissed:
+	}
+}

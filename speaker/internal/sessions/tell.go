@@ -1,0 +1,191 @@
+package sessions
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/seed-551707bd/metallb-operator/api/v1beta2"
+	"github.com/seed-551707bd/metallb-operator/internal/intent"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrstate"
+)
+
+// Reasons of events on BGPPeers, and the same words in the log.
+const (
+	eventUp      = "sessionUp"
+	eventDown    = "sessionDown"
+	eventFailing = "sessionFailing"
+)
+
+// A session that flaps is told of toldBurst times, and then once every toldEvery with what there was to say then. The last state is always told.
+const (
+	toldBurst = 10
+	toldEvery = 30 * time.Second
+)
+
+// said is what was told of a session last.
+type said struct {
+	// up is true when it was told to be up, since ups times.
+	up    bool
+	ups   int64
+	wrong frrstate.Reason
+	limit *rate.Limiter
+}
+
+// teller logs what happens to sessions and tells it in events on their BGPPeers. It belongs to one goroutine.
+type teller struct {
+	*Reporter
+	said map[frrstate.Key]*said
+}
+
+func newTeller(r *Reporter) *teller { return &teller{Reporter: r, said: map[frrstate.Key]*said{}} }
+
+// tell tells what changed since it was told last, and returns when to come back for what had to wait.
+func (t *teller) tell(ctx context.Context, views []view) time.Duration {
+	due := restingPause
+	present := map[frrstate.Key]bool{}
+	for i := range views {
+		v := &views[i]
+		present[v.key] = true
+		s := t.said[v.key]
+		if s == nil {
+			s = &said{limit: rate.NewLimiter(rate.Every(toldEvery), toldBurst)}
+			t.said[v.key] = s
+		}
+		what := s.news(v)
+		if what == nil {
+			continue
+		}
+		if wait := reserve(s.limit); wait > 0 {
+			due = min(due, wait)
+			continue
+		}
+		s.take(v)
+		t.log(ctx, v, what)
+		t.event(ctx, v, what)
+	}
+	for key := range t.said {
+		if !present[key] {
+			delete(t.said, key)
+		}
+	}
+	return due
+}
+
+// news is something to tell.
+type news struct {
+	event   string
+	message string
+	wrong   frrstate.Diagnosis
+	// again counts how often the session came up meanwhile without being told of.
+	again int64
+}
+
+// news returns what there is to tell of a session, nil for nothing.
+func (s *said) news(v *view) *news {
+	wrong := v.diagnose()
+	up, ups := v.established(), int64(0)
+	if v.session != nil {
+		ups = v.session.Ups
+	}
+	switch {
+	case up && (!s.up || ups != s.ups):
+		return &news{event: eventUp, message: "BGP session established", wrong: wrong, again: max(0, ups-s.ups-1)}
+	case !up && s.up:
+		return &news{event: eventDown, message: "BGP session down", wrong: wrong, again: max(0, ups-s.ups)}
+	case wrong.Reason != s.wrong && wrong.Reason != frrstate.ReasonNone && wrong.Reason != frrstate.ReasonConnecting && wrong.Reason != frrstate.ReasonNotConfigured:
+		return &news{event: eventFailing, message: "BGP session is not as it should be", wrong: wrong}
+	}
+	if wrong.Reason == frrstate.ReasonNone {
+		s.wrong = wrong.Reason // what is wrong next is news again
+	}
+	return nil
+}
+
+// take notes what is being told.
+func (s *said) take(v *view) {
+	s.up, s.wrong = v.established(), v.diagnose().Reason
+	if v.session != nil {
+		s.ups = v.session.Ups
+	}
+}
+
+// diagnose says what is wrong with the session.
+func (v *view) diagnose() frrstate.Diagnosis {
+	return frrstate.Diagnose(frrstate.Case{Wanted: v.neighbor, Failure: v.failure, Session: v.session, BFD: v.bfd, Trace: v.trace})
+}
+
+// asn returns the AS numbers of the two ends as far as they are known.
+func (v *view) asn() (local, peer string) {
+	local = fmt.Sprint(cmp.Or(v.neighbor.LocalASN, v.neighbor.MyASN))
+	switch {
+	case v.neighbor.DynamicASN == intent.DynamicASNNone:
+		peer = fmt.Sprint(v.neighbor.PeerASN)
+	case v.session != nil && v.session.RemoteAS != 0:
+		peer = fmt.Sprint(v.session.RemoteAS)
+	default:
+		peer = string(v.neighbor.DynamicASN)
+	}
+	return local, peer
+}
+
+func (t *teller) log(ctx context.Context, v *view, n *news) {
+	local, peer := v.asn()
+	attrs := []any{
+		"event", n.event, "peer", v.key.Label(v.neighbor.Port), "vrf", v.key.VRFLabel(), "name", v.neighbor.Name, "localASN", local, "peerASN", peer,
+	}
+	if n.again > 0 {
+		attrs = append(attrs, "again", n.again)
+	}
+	if n.wrong.Reason != frrstate.ReasonNone {
+		attrs = append(attrs, "reason", n.wrong.Reason, "detail", n.wrong.Message)
+	}
+	level := slog.LevelInfo
+	if n.event != eventUp {
+		level = slog.LevelWarn
+	}
+	t.Log.Log(ctx, level, n.message, attrs...)
+}
+
+// event tells the same on the BGPPeer. An event is a courtesy: what keeps it from being written is not worth a word beyond the log line above.
+func (t *teller) event(ctx context.Context, v *view, n *news) {
+	about := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: v1beta2.GroupVersion.String(), Kind: "BGPPeer"}}
+	limited, cancel := context.WithTimeout(ctx, showLimit)
+	defer cancel()
+	// Who shows the events of an object looks for its UID.
+	if err := t.Client.Get(limited, types.NamespacedName{Namespace: t.Namespace, Name: v.neighbor.Name}, about); err != nil {
+		return
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "session of node %q with %s", t.Node, v.key.Label(v.neighbor.Port))
+	if v.key.VRF != "" {
+		fmt.Fprintf(&text, " in VRF %s", v.key.VRF)
+	}
+	switch n.event {
+	case eventUp:
+		text.WriteString(" is up")
+	case eventDown:
+		text.WriteString(" is down")
+	default:
+		text.WriteString(" is not as it should be")
+	}
+	if n.again > 0 {
+		fmt.Fprintf(&text, ", after %d times up and down", n.again)
+	}
+	if n.wrong.Reason != frrstate.ReasonNone {
+		fmt.Fprintf(&text, ": %s: %s", n.wrong.Reason, n.wrong.Message)
+	}
+	kind := corev1.EventTypeNormal
+	if n.event != eventUp {
+		kind = corev1.EventTypeWarning
+	}
+	t.recorder.Event(about, kind, n.event, cut(text.String()))
+}
