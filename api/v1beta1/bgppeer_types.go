@@ -22,6 +22,13 @@ import (
 // +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHop) || !self.ebgpMultiHop || !has(self.peerASN) || self.peerASN != self.myASN",message="spec.ebgpMultiHop is true but spec.peerASN equals spec.myASN: iBGP sessions have no hop limit; remove it",messageExpression="'spec.ebgpMultiHop is true but spec.peerASN equals spec.myASN %d: iBGP sessions have no hop limit; remove it'.format([self.myASN])"
 // +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHop) || !self.ebgpMultiHop || !has(self.dynamicASN) || self.dynamicASN != 'internal'",message="spec.ebgpMultiHop is true but spec.dynamicASN is internal: iBGP sessions have no hop limit; remove it"
 // +kubebuilder:validation:XValidation:rule="!has(self.holdTime) || !has(self.keepaliveTime) || !self.holdTime.matches('^[+]?(0|(([0-9]+([.][0-9]*)?|[.][0-9]+)(ns|us|ms|s|m|h))+)$') || !self.keepaliveTime.matches('^[+]?(0|(([0-9]+([.][0-9]*)?|[.][0-9]+)(ns|us|ms|s|m|h))+)$') || duration(self.keepaliveTime) <= duration(self.holdTime)",message="spec.keepaliveTime must not be longer than spec.holdTime",messageExpression="'spec.keepaliveTime is ' + self.keepaliveTime + ' but spec.holdTime is ' + self.holdTime + ': the keepalive time must not be longer than the hold time'"
+// +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHopTTL) || !has(self.peerASN) || self.peerASN != self.myASN",message="spec.ebgpMultiHopTTL is set but spec.peerASN equals spec.myASN: iBGP sessions have no hop limit; remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHopTTL) || !has(self.dynamicASN) || self.dynamicASN != 'internal'",message="spec.ebgpMultiHopTTL is set but spec.dynamicASN is internal: iBGP sessions have no hop limit; remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHopTTL) || !has(self.interface) || size(self.interface) == 0",message="spec.ebgpMultiHopTTL and spec.interface are both set: what is found by its link-local address is one hop away; remove spec.ebgpMultiHopTTL"
+// +kubebuilder:validation:XValidation:rule="!has(self.ttlSecurityHops) || ((!has(self.ebgpMultiHop) || !self.ebgpMultiHop) && !has(self.ebgpMultiHopTTL))",message="spec.ttlSecurityHops must not be given together with spec.ebgpMultiHop or spec.ebgpMultiHopTTL: it allows the hops that it names by itself"
+// +kubebuilder:validation:XValidation:rule="!has(self.ttlSecurityHops) || self.ttlSecurityHops == 1 || !has(self.interface) || size(self.interface) == 0",message="spec.ttlSecurityHops must be 1 where spec.interface is given: the router is one hop away"
+// +kubebuilder:validation:XValidation:rule="!has(self.sourceInterface) || size(self.sourceInterface) == 0 || ((!has(self.sourceAddress) || size(self.sourceAddress) == 0) && (!has(self.sourceAddresses) || size(self.sourceAddresses) == 0))",message="spec.sourceInterface must not be given together with spec.sourceAddress or spec.sourceAddresses: give one kind of source"
+// +kubebuilder:validation:XValidation:rule="!has(self.interface) || size(self.interface) == 0 || ((!has(self.sourceInterface) || size(self.sourceInterface) == 0) && (!has(self.sourceAddresses) || size(self.sourceAddresses) == 0))",message="spec.sourceInterface and spec.sourceAddresses are for sessions by spec.peerAddress: one by spec.interface comes from that interface"
 type BGPPeerSpec struct {
 	// myASN is the AS number of the nodes' end of the session, 1 to
 	// 4294967295. Peers that select the same node and VRF must agree on it.
@@ -86,6 +93,30 @@ type BGPPeerSpec struct {
 	// +kubebuilder:validation:MaxLength=45
 	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || isIP(self)",message="spec.sourceAddress must be an IPv4 or IPv6 address",messageExpression="'spec.sourceAddress is ' + self + ': it must be an IPv4 or IPv6 address such as 192.0.2.10'"
 	SourceAddress string `json:"sourceAddress,omitempty"`
+
+	// sourceAddresses are the addresses from which single nodes open the
+	// session: the first entry that is for a node gives its address, and
+	// sourceAddress is that of all other nodes. Every address must be of the
+	// family of peerAddress. Not with sourceInterface.
+	//
+	// Carried so that a read-modify-write through v1beta1 loses nothing; see
+	// v1beta2.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=512
+	SourceAddresses []v1beta2.NodeSource `json:"sourceAddresses,omitempty"`
+
+	// sourceInterface is the name of the node's network interface whose
+	// address, of the family of peerAddress, the session is opened from, for
+	// example lo or eth1 (FRR: update-source IFNAME). Not with sourceAddress
+	// or sourceAddresses.
+	//
+	// Carried so that a read-modify-write through v1beta1 loses nothing; see
+	// v1beta2.
+	// +optional
+	// +kubebuilder:validation:MaxLength=15
+	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{Z}\\p{C}/]*$')",message="spec.sourceInterface must be the name of a network interface: no white space, control characters or /"
+	SourceInterface string `json:"sourceInterface,omitempty"`
 
 	// peerPort is the TCP port the router listens on, 1 to 16384. 0 or unset
 	// means 179.
@@ -175,9 +206,36 @@ type BGPPeerSpec struct {
 	EnableGracefulRestart bool `json:"enableGracefulRestart,omitempty"`
 
 	// ebgpMultiHop allows an eBGP router that is not on a directly connected
-	// network. Not for iBGP, which has no such limit.
+	// network, with a TTL of 255 unless ebgpMultiHopTTL says otherwise. Not for
+	// iBGP, which has no such limit.
 	// +optional
 	EBGPMultiHop bool `json:"ebgpMultiHop,omitempty"`
+
+	// ebgpMultiHopTTL is the TTL of what is sent to an eBGP router that is not
+	// on a directly connected network, 1 to 255: 2 lets one router be in
+	// between. It implies ebgpMultiHop, which alone means 255; 1 means a router
+	// on a connected network. A change opens the session anew.
+	//
+	// Carried so that a read-modify-write through v1beta1 loses nothing; see
+	// v1beta2.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=255
+	EBGPMultiHopTTL *uint32 `json:"ebgpMultiHopTTL,omitempty"`
+
+	// ttlSecurityHops is how many hops away the router may be at most, 1 to
+	// 254: what arrives with a TTL below 256 less this number is dropped, and
+	// what is sent has TTL 255 (GTSM, RFC 5082; FRR: ttl-security hops). The
+	// router must do the same. Not with ebgpMultiHop or ebgpMultiHopTTL. A
+	// change opens an eBGP session anew; an iBGP session takes it up the next
+	// time that it opens.
+	//
+	// Carried so that a read-modify-write through v1beta1 loses nothing; see
+	// v1beta2.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=254
+	TTLSecurityHops *uint32 `json:"ttlSecurityHops,omitempty"`
 
 	// vrf is the name of the Linux VRF device of the node in which the session
 	// runs. Unset means the default routing table.
@@ -210,6 +268,15 @@ type BGPPeerSpec struct {
 	// +optional
 	// +kubebuilder:default=false
 	DualStackAddressFamily bool `json:"dualStackAddressFamily,omitempty"`
+
+	// toReceive says which routes are accepted of what the router sends; the
+	// node's kernel then uses them. Unset accepts none. Nothing that is
+	// accepted is passed on to other routers. A change opens no session anew.
+	//
+	// Carried so that a read-modify-write through v1beta1 loses nothing; see
+	// v1beta2.
+	// +optional
+	ToReceive *v1beta2.Receive `json:"toReceive,omitempty"`
 }
 
 // BGPPeerStatus is what became of a BGPPeer.

@@ -22,6 +22,96 @@ const (
 // through, stands for it.
 const DefaultPeerPort = 179
 
+// NodeSource is the address from which some nodes open a session.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.nodeName) && size(self.nodeName) > 0) != has(self.nodeSelector)",message="give exactly one of nodeName and nodeSelector"
+type NodeSource struct {
+	// nodeName is the name of the one node that the address is for. Give
+	// either nodeName or nodeSelector.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	NodeName string `json:"nodeName,omitempty"`
+
+	// nodeSelector chooses the nodes that the address is for by their labels:
+	// addresses that several nodes share, as anycast addresses do. Give either
+	// nodeName or nodeSelector.
+	// +optional
+	NodeSelector *metav1.LabelSelector `json:"nodeSelector,omitempty"`
+
+	// address is the IPv4 or IPv6 address from which the node opens the
+	// session, one of its own.
+	// +required
+	// +kubebuilder:validation:MaxLength=45
+	// +kubebuilder:validation:XValidation:rule="isIP(self)",message="must be an IPv4 or IPv6 address",messageExpression="self + ' must be an IPv4 or IPv6 address such as 192.0.2.10'"
+	Address string `json:"address"`
+}
+
+// Receive says which routes are accepted from a router.
+type Receive struct {
+	// allowed are the routes that are accepted.
+	// +optional
+	Allowed ReceiveAllowed `json:"allowed,omitzero"`
+}
+
+// ReceiveMode says how the routes that are accepted are chosen.
+//
+// +kubebuilder:validation:Enum=all;filtered
+type ReceiveMode string
+
+const (
+	// ReceiveAll accepts every route.
+	ReceiveAll ReceiveMode = "all"
+	// ReceiveFiltered accepts the routes that prefixes name.
+	ReceiveFiltered ReceiveMode = "filtered"
+)
+
+// ReceiveAllowed are the routes that are accepted from a router.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.mode) || self.mode != 'all' || !has(self.prefixes) || size(self.prefixes) == 0",message="mode is all: remove prefixes, or make mode filtered"
+type ReceiveAllowed struct {
+	// mode "filtered" accepts the routes that prefixes name, none if there are
+	// no prefixes; "all" accepts every route.
+	// +optional
+	// +kubebuilder:default=filtered
+	Mode ReceiveMode `json:"mode,omitempty"`
+
+	// prefixes name the routes that are accepted. Not with mode "all".
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	Prefixes []ReceivePrefix `json:"prefixes,omitempty"`
+}
+
+// ReceivePrefix names routes by their prefix. Without ge and le it names the one
+// route of exactly that prefix.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.ge) || !isCIDR(self.prefix) || (self.ge >= cidr(self.prefix).prefixLength() && self.ge <= (cidr(self.prefix).ip().family() == 4 ? 32 : 128))",message="ge must not be less than the length of prefix, nor more than 32 for IPv4 or 128 for IPv6"
+// +kubebuilder:validation:XValidation:rule="!has(self.le) || !isCIDR(self.prefix) || (self.le >= cidr(self.prefix).prefixLength() && self.le <= (cidr(self.prefix).ip().family() == 4 ? 32 : 128))",message="le must not be less than the length of prefix, nor more than 32 for IPv4 or 128 for IPv6"
+// +kubebuilder:validation:XValidation:rule="!has(self.ge) || !has(self.le) || self.ge <= self.le",message="ge must not be greater than le"
+type ReceivePrefix struct {
+	// prefix is the network that the routes lie in, without host bits, for
+	// example 10.0.0.0/8 or 2001:db8::/32. 0.0.0.0/0 alone is the default route.
+	// +required
+	// +kubebuilder:validation:MaxLength=49
+	// +kubebuilder:validation:XValidation:rule="isCIDR(self) && cidr(self) == cidr(self).masked()",message="must be a prefix without host bits",messageExpression="self + ' must be a prefix without host bits such as 10.0.0.0/8'"
+	Prefix string `json:"prefix"`
+
+	// ge is the shortest prefix length that is accepted, from the length of
+	// prefix up. Unset means the length of prefix.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=128
+	GE *uint32 `json:"ge,omitempty"`
+
+	// le is the longest prefix length that is accepted, up to 32 for IPv4 and
+	// 128 for IPv6. Unset means the greatest where ge is given, and otherwise
+	// the length of prefix.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=128
+	LE *uint32 `json:"le,omitempty"`
+}
+
 // The rule on the password stands at the spec and not at its field, because the
 // API server quotes the value of a refused field.
 
@@ -37,6 +127,13 @@ const DefaultPeerPort = 179
 // +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHop) || !self.ebgpMultiHop || !has(self.peerASN) || self.peerASN != self.myASN",message="spec.ebgpMultiHop is true but spec.peerASN equals spec.myASN: iBGP sessions have no hop limit; remove it",messageExpression="'spec.ebgpMultiHop is true but spec.peerASN equals spec.myASN %d: iBGP sessions have no hop limit; remove it'.format([self.myASN])"
 // +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHop) || !self.ebgpMultiHop || !has(self.dynamicASN) || self.dynamicASN != 'internal'",message="spec.ebgpMultiHop is true but spec.dynamicASN is internal: iBGP sessions have no hop limit; remove it"
 // +kubebuilder:validation:XValidation:rule="!has(self.holdTime) || !has(self.keepaliveTime) || !self.holdTime.matches('^[+]?(0|(([0-9]+([.][0-9]*)?|[.][0-9]+)(ns|us|ms|s|m|h))+)$') || !self.keepaliveTime.matches('^[+]?(0|(([0-9]+([.][0-9]*)?|[.][0-9]+)(ns|us|ms|s|m|h))+)$') || duration(self.keepaliveTime) <= duration(self.holdTime)",message="spec.keepaliveTime must not be longer than spec.holdTime",messageExpression="'spec.keepaliveTime is ' + self.keepaliveTime + ' but spec.holdTime is ' + self.holdTime + ': the keepalive time must not be longer than the hold time'"
+// +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHopTTL) || !has(self.peerASN) || self.peerASN != self.myASN",message="spec.ebgpMultiHopTTL is set but spec.peerASN equals spec.myASN: iBGP sessions have no hop limit; remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHopTTL) || !has(self.dynamicASN) || self.dynamicASN != 'internal'",message="spec.ebgpMultiHopTTL is set but spec.dynamicASN is internal: iBGP sessions have no hop limit; remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHopTTL) || !has(self.interface) || size(self.interface) == 0",message="spec.ebgpMultiHopTTL and spec.interface are both set: what is found by its link-local address is one hop away; remove spec.ebgpMultiHopTTL"
+// +kubebuilder:validation:XValidation:rule="!has(self.ttlSecurityHops) || ((!has(self.ebgpMultiHop) || !self.ebgpMultiHop) && !has(self.ebgpMultiHopTTL))",message="spec.ttlSecurityHops must not be given together with spec.ebgpMultiHop or spec.ebgpMultiHopTTL: it allows the hops that it names by itself"
+// +kubebuilder:validation:XValidation:rule="!has(self.ttlSecurityHops) || self.ttlSecurityHops == 1 || !has(self.interface) || size(self.interface) == 0",message="spec.ttlSecurityHops must be 1 where spec.interface is given: the router is one hop away"
+// +kubebuilder:validation:XValidation:rule="!has(self.sourceInterface) || size(self.sourceInterface) == 0 || ((!has(self.sourceAddress) || size(self.sourceAddress) == 0) && (!has(self.sourceAddresses) || size(self.sourceAddresses) == 0))",message="spec.sourceInterface must not be given together with spec.sourceAddress or spec.sourceAddresses: give one kind of source"
+// +kubebuilder:validation:XValidation:rule="!has(self.interface) || size(self.interface) == 0 || ((!has(self.sourceInterface) || size(self.sourceInterface) == 0) && (!has(self.sourceAddresses) || size(self.sourceAddresses) == 0))",message="spec.sourceInterface and spec.sourceAddresses are for sessions by spec.peerAddress: one by spec.interface comes from that interface"
 type BGPPeerSpec struct {
 	// myASN is the AS number of the nodes' end of the session, 1 to
 	// 4294967295. Peers that select the same node and VRF must agree on it.
@@ -92,6 +189,24 @@ type BGPPeerSpec struct {
 	// +kubebuilder:validation:MaxLength=45
 	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || isIP(self)",message="spec.sourceAddress must be an IPv4 or IPv6 address",messageExpression="'spec.sourceAddress is ' + self + ': it must be an IPv4 or IPv6 address such as 192.0.2.10'"
 	SourceAddress string `json:"sourceAddress,omitempty"`
+
+	// sourceAddresses are the addresses from which single nodes open the
+	// session: the first entry that is for a node gives its address, and
+	// sourceAddress is that of all other nodes. Every address must be of the
+	// family of peerAddress. Not with sourceInterface.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=512
+	SourceAddresses []NodeSource `json:"sourceAddresses,omitempty"`
+
+	// sourceInterface is the name of the node's network interface whose
+	// address, of the family of peerAddress, the session is opened from, for
+	// example lo or eth1 (FRR: update-source IFNAME). Not with sourceAddress
+	// or sourceAddresses.
+	// +optional
+	// +kubebuilder:validation:MaxLength=15
+	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{Z}\\p{C}/]*$')",message="spec.sourceInterface must be the name of a network interface: no white space, control characters or /"
+	SourceInterface string `json:"sourceInterface,omitempty"`
 
 	// peerPort is the TCP port the router listens on, 1 to 16384.
 	// +optional
@@ -172,9 +287,30 @@ type BGPPeerSpec struct {
 	EnableGracefulRestart bool `json:"enableGracefulRestart,omitempty"`
 
 	// ebgpMultiHop allows an eBGP router that is not on a directly connected
-	// network. Not for iBGP, which has no such limit.
+	// network, with a TTL of 255 unless ebgpMultiHopTTL says otherwise. Not for
+	// iBGP, which has no such limit.
 	// +optional
 	EBGPMultiHop bool `json:"ebgpMultiHop,omitempty"`
+
+	// ebgpMultiHopTTL is the TTL of what is sent to an eBGP router that is not
+	// on a directly connected network, 1 to 255: 2 lets one router be in
+	// between. It implies ebgpMultiHop, which alone means 255; 1 means a router
+	// on a connected network. A change opens the session anew.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=255
+	EBGPMultiHopTTL *uint32 `json:"ebgpMultiHopTTL,omitempty"`
+
+	// ttlSecurityHops is how many hops away the router may be at most, 1 to
+	// 254: what arrives with a TTL below 256 less this number is dropped, and
+	// what is sent has TTL 255 (GTSM, RFC 5082; FRR: ttl-security hops). The
+	// router must do the same. Not with ebgpMultiHop or ebgpMultiHopTTL. A
+	// change opens an eBGP session anew; an iBGP session takes it up the next
+	// time that it opens.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=254
+	TTLSecurityHops *uint32 `json:"ttlSecurityHops,omitempty"`
 
 	// vrf is the name of the Linux VRF device of the node in which the session
 	// runs. Unset means the default routing table.
@@ -198,6 +334,12 @@ type BGPPeerSpec struct {
 	// +optional
 	// +kubebuilder:default=false
 	DualStackAddressFamily bool `json:"dualStackAddressFamily,omitempty"`
+
+	// toReceive says which routes are accepted of what the router sends; the
+	// node's kernel then uses them. Unset accepts none. Nothing that is
+	// accepted is passed on to other routers. A change opens no session anew.
+	// +optional
+	ToReceive *Receive `json:"toReceive,omitempty"`
 }
 
 // BGPPeerStatus is what became of a BGPPeer.

@@ -17,7 +17,7 @@ func rows() []row {
 		out = append(out, row{name: name, kind: kind, spec: spec, want: want})
 	}
 	for _, version := range []string{"v1beta1", "v1beta2"} {
-		for _, r := range peerRows() {
+		for _, r := range append(peerRows(), reachRows()...) {
 			r.kind = "BGPPeer " + version
 			out = append(out, r)
 		}
@@ -104,6 +104,47 @@ func peerRows() []row {
 		{name: "multi-hop off with iBGP", spec: `{myASN: 64512, peerASN: 64512, peerAddress: 192.0.2.1, ebgpMultiHop: false}`},
 		{name: "multi-hop external", spec: `{myASN: 64512, dynamicASN: external, peerAddress: 192.0.2.1, ebgpMultiHop: true}`},
 		{name: "disableMP hides nothing", spec: `{myASN: 0, peerASN: 2, peerAddress: 192.0.2.1, disableMP: true}`, want: "spec.myASN is 0"},
+	}
+}
+
+// reachRows are about how a session gets to its router and what is accepted over it.
+func reachRows() []row {
+	return []row{
+		{name: "TTL implies multi-hop", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, ebgpMultiHopTTL: 2}`},
+		{name: "TTL with multi-hop", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, ebgpMultiHop: true, ebgpMultiHopTTL: 255}`},
+		{name: "TTL 0", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, ebgpMultiHopTTL: 0}`, want: "greater than or equal to 1"},
+		{name: "TTL 256", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, ebgpMultiHopTTL: 256}`, want: "less than or equal to 255"},
+		{name: "TTL with iBGP", spec: `{myASN: 1, peerASN: 1, peerAddress: 192.0.2.1, ebgpMultiHopTTL: 2}`, want: "spec.ebgpMultiHopTTL is set but spec.peerASN equals spec.myASN"},
+		{name: "TTL with internal", spec: `{myASN: 1, dynamicASN: internal, peerAddress: 192.0.2.1, ebgpMultiHopTTL: 2}`, want: "spec.ebgpMultiHopTTL is set but spec.dynamicASN is internal"},
+		{name: "TTL with interface", spec: `{myASN: 1, peerASN: 2, interface: eth0, ebgpMultiHopTTL: 2}`, want: "one hop away"},
+		{name: "security hops", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, ttlSecurityHops: 254}`},
+		{name: "security hops on iBGP", spec: `{myASN: 1, peerASN: 1, peerAddress: 192.0.2.1, ttlSecurityHops: 1}`},
+		{name: "security hops 0", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, ttlSecurityHops: 0}`, want: "greater than or equal to 1"},
+		{name: "security hops 255", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, ttlSecurityHops: 255}`, want: "less than or equal to 254"},
+		{name: "security hops with multi-hop", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, ttlSecurityHops: 1, ebgpMultiHop: true}`, want: "must not be given together"},
+		{name: "security hops with TTL", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, ttlSecurityHops: 1, ebgpMultiHopTTL: 3}`, want: "must not be given together"},
+		{name: "one security hop on an interface", spec: `{myASN: 1, peerASN: 2, interface: eth0, ttlSecurityHops: 1}`},
+		{name: "security hops on an interface", spec: `{myASN: 1, peerASN: 2, interface: eth0, ttlSecurityHops: 2}`, want: "must be 1 where spec.interface is given"},
+		{name: "sources of nodes", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, sourceAddress: 192.0.2.9, sourceAddresses: [{nodeName: n1, address: 192.0.2.10}, {nodeSelector: {matchLabels: {rack: a}}, address: 192.0.2.11}]}`},
+		{name: "source for nobody", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, sourceAddresses: [{address: 192.0.2.10}]}`, want: "give exactly one of nodeName and nodeSelector"},
+		{name: "source for both", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, sourceAddresses: [{nodeName: n1, nodeSelector: {}, address: 192.0.2.10}]}`, want: "give exactly one of nodeName and nodeSelector"},
+		{name: "source without address", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, sourceAddresses: [{nodeName: n1}]}`, want: "address: Required"},
+		{name: "source that is no address", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, sourceAddresses: [{nodeName: n1, address: eth0}]}`, want: "eth0 must be an IPv4 or IPv6 address"},
+		{name: "source interface", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, sourceInterface: lo}`},
+		{name: "source interface with space", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, sourceInterface: "l o"}`, want: "spec.sourceInterface must be the name"},
+		{name: "source interface and address", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, sourceInterface: lo, sourceAddress: 192.0.2.9}`, want: "give one kind of source"},
+		{name: "source interface and addresses", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, sourceInterface: lo, sourceAddresses: [{nodeName: n1, address: 192.0.2.10}]}`, want: "give one kind of source"},
+		{name: "source interface on an interface", spec: `{myASN: 1, peerASN: 2, interface: eth0, sourceInterface: lo}`, want: "one by spec.interface comes from that interface"},
+		{name: "receives by default nothing", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, toReceive: {}}`},
+		{name: "receives all", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, toReceive: {allowed: {mode: all}}}`},
+		{name: "receives some", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, dualStackAddressFamily: true, toReceive: {allowed: {mode: filtered, prefixes: [{prefix: 0.0.0.0/0}, {prefix: 10.0.0.0/8, ge: 8, le: 32}, {prefix: "2001:db8::/32", le: 64}]}}}`},
+		{name: "receives all and some", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, toReceive: {allowed: {mode: all, prefixes: [{prefix: 0.0.0.0/0}]}}}`, want: "mode is all"},
+		{name: "receives in an unknown mode", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, toReceive: {allowed: {mode: some}}}`, want: "supported values"},
+		{name: "receives host bits", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, toReceive: {allowed: {prefixes: [{prefix: 10.0.0.1/8}]}}}`, want: "10.0.0.1/8 must be a prefix without host bits"},
+		{name: "receives an address", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, toReceive: {allowed: {prefixes: [{prefix: 10.0.0.1}]}}}`, want: "must be a prefix without host bits"},
+		{name: "receives shorter than the prefix", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, toReceive: {allowed: {prefixes: [{prefix: 10.0.0.0/8, ge: 7}]}}}`, want: "ge must not be less than the length of prefix"},
+		{name: "receives longer than an address", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, toReceive: {allowed: {prefixes: [{prefix: 10.0.0.0/8, le: 33}]}}}`, want: "le must not be less than the length of prefix, nor more"},
+		{name: "receives from long to short", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, toReceive: {allowed: {prefixes: [{prefix: 10.0.0.0/8, ge: 24, le: 16}]}}}`, want: "ge must not be greater than le"},
 	}
 }
 

@@ -65,7 +65,7 @@ type Router struct {
 }
 
 // Neighbor is one session together with the policies that decide what is sent over it. A prefix is sent exactly if it carries the Tag of
-// at least one of the policies.
+// at least one of the policies. Its SourceAddress is this node's, and there are no Sources any more.
 type Neighbor struct {
 	intent.Peer
 	// Policies are sorted by advertisement name.

@@ -128,7 +128,9 @@ func (s *scope) bgp() BGP {
 		if !r.RouterID.IsValid() {
 			r.RouterID = p.RouterID
 		}
-		r.Neighbors = append(r.Neighbors, Neighbor{Peer: *p, Policies: s.policies(p.Name)})
+		n := Neighbor{Peer: *p, Policies: s.policies(p.Name)}
+		n.SourceAddress, n.Sources = p.SourceOn(s.node.Name, s.node.Labels), nil
+		r.Neighbors = append(r.Neighbors, n)
 		used[p.BFDProfile] = true
 	}
 	for _, profile := range s.in.Config.BFDProfiles {

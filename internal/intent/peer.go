@@ -49,6 +49,7 @@ func parsePeer(a *about, raw *RawPeer) parsedPeer {
 	p.Timers = a.timers(raw)
 	p.ConnectTime = a.connectTime(raw.ConnectTime)
 	p.RouterID = a.routerID(raw.RouterID)
+	p.Receive = a.receive(&p, raw.ToReceive)
 	if p.Port == 0 {
 		p.Port = defaultPort
 	}
@@ -87,6 +88,7 @@ func (a *about) peerASNs(p *Peer, raw *RawPeer) {
 		}
 		a.invalid(RuleMultiHop, "spec.ebgpMultiHop", found, "iBGP sessions have no hop limit; remove it")
 	}
+	a.multiHopTTL(p, raw, internal)
 	if raw.LocalASN != nil {
 		p.LocalASN = a.localASN(p, *raw.LocalASN, internal)
 	}
@@ -128,25 +130,14 @@ func (a *about) peerTarget(p *Peer, raw *RawPeer) {
 			a.invalid(RuleInterface, "spec.interface", quote(raw.Interface), wantedFRRDevice)
 		}
 	}
-	a.sourceAddress(p, raw.SourceAddress)
+	a.source(p, raw)
+	a.securityHops(p, raw)
 	switch {
 	case raw.VRF == "":
 	case raw.VRF == "default", raw.VRF == "all":
 		a.invalid(RuleVRF, "spec.vrf", quote(raw.VRF), "FRR keeps this name for itself; leave spec.vrf out for the default routing table")
 	case !isFRRDevice(raw.VRF):
 		a.invalid(RuleVRF, "spec.vrf", quote(raw.VRF), wantedFRRDevice)
-	}
-}
-
-// sourceAddress checks where the session comes from.
-func (a *about) sourceAddress(p *Peer, text string) {
-	if text == "" {
-		return
-	}
-	const field = "spec.sourceAddress"
-	p.SourceAddress = a.address(RuleSourceAddress, field, text)
-	if p.SourceAddress.IsValid() && p.Address.IsValid() && p.SourceAddress.Is4() != p.Address.Is4() {
-		a.invalid(RuleSourceAddress, field, quote(text), "must be of the same address family as spec.peerAddress "+p.Address.String())
 	}
 }
 

@@ -75,6 +75,9 @@ type RawPeer struct {
 	PeerAddress    string
 	Interface      string
 	SourceAddress  string
+	// SourceAddresses are in the order of the user, which counts.
+	SourceAddresses []RawNodeSource
+	SourceInterface string
 	// PeerPort is 0 where the user wrote nothing.
 	PeerPort      uint16
 	HoldTime      *time.Duration
@@ -89,10 +92,35 @@ type RawPeer struct {
 	BFDProfile              string
 	EnableGracefulRestart   bool
 	EBGPMultiHop            bool
-	VRF                     string
-	DualStackAddressFamily  bool
+	EBGPMultiHopTTL         *uint32
+	TTLSecurityHops         *uint32
+	// ToReceive is nil where the user wrote nothing.
+	ToReceive              *RawReceive
+	VRF                    string
+	DualStackAddressFamily bool
 	// DisableMP has no effect any more; it is read only to say so.
 	DisableMP bool
+}
+
+// RawNodeSource is one entry of a BGPPeer's spec.sourceAddresses.
+type RawNodeSource struct {
+	// NodeName is "" and NodeSelector nil where the user wrote nothing.
+	NodeName     string
+	NodeSelector *RawSelector
+	Address      string
+}
+
+// RawReceive is a BGPPeer's spec.toReceive.
+type RawReceive struct {
+	// Mode is "" where the user wrote nothing, which means filtered.
+	Mode     string
+	Prefixes []RawReceivePrefix
+}
+
+// RawReceivePrefix is one entry of spec.toReceive.allowed.prefixes. GE and LE are nil where the user wrote nothing.
+type RawReceivePrefix struct {
+	Prefix string
+	GE, LE *uint32
 }
 
 // RawBGPAdvertisement is a BGPAdvertisement. Aggregation lengths are nil where the user wrote nothing.

@@ -59,6 +59,8 @@ const (
 	RuleConnectTime   Rule = "ConnectTime"
 	RuleRouterID      Rule = "RouterID"
 	RuleMultiHop      Rule = "MultiHop"
+	RuleTTLSecurity   Rule = "TTLSecurity"
+	RuleReceive       Rule = "ToReceive"
 	RuleTwoPasswords  Rule = "TwoPasswords"
 	RulePassword      Rule = "Password"
 	RuleDisableMP     Rule = "DisableMP"
@@ -125,7 +127,7 @@ func Rules() []Rule {
 		RuleReservedFor, RuleReservedAddress, RuleReservedFamily, RuleRetention, RuleAddressInNoPool, RuleReservedTwice, RuleReservedUseless,
 		RuleLimitFor, RuleLimit,
 		RuleMyASN, RulePeerASN, RuleDynamicASN, RuleLocalASN, RulePeerTarget, RulePeerAddress, RuleInterface, RuleVRF,
-		RuleSourceAddress, RulePeerPort, RuleHoldTime, RuleKeepaliveTime, RuleConnectTime, RuleRouterID, RuleMultiHop,
+		RuleSourceAddress, RulePeerPort, RuleHoldTime, RuleKeepaliveTime, RuleConnectTime, RuleRouterID, RuleMultiHop, RuleTTLSecurity, RuleReceive,
 		RuleTwoPasswords, RulePassword, RuleDisableMP,
 		RuleSecretNamespace, RuleSecretMissing, RuleSecretType, RuleSecretKey, RuleSecretPassword, RuleBFDProfile, RuleEchoIPv6,
 		RuleDuplicatePeer, RuleMyASNDiffers, RuleRouterIDDiffers,

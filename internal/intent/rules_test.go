@@ -215,6 +215,33 @@ func peerRows() []row {
 			`invalid BGPPeer lab/first: spec.sourceAddress is "lo": must be an IPv4 or IPv6 address such as 192.0.2.1 or 2001:db8::1`),
 		onPeer(intent.RuleSourceAddress, "other family", func(p *intent.RawPeer) { p.SourceAddress = "2001:db8::1" },
 			`invalid BGPPeer lab/first: spec.sourceAddress is "2001:db8::1": must be of the same address family as spec.peerAddress 192.0.2.1`),
+		onPeer(intent.RuleSourceAddress, "entry of other family", func(p *intent.RawPeer) {
+			p.SourceAddresses = []intent.RawNodeSource{{NodeName: "n1", Address: "2001:db8::1"}}
+		},
+			`invalid BGPPeer lab/first: spec.sourceAddresses[0].address is "2001:db8::1": must be of the same address family as spec.peerAddress 192.0.2.1`),
+		onPeer(intent.RuleSourceAddress, "entry for nobody", func(p *intent.RawPeer) { p.SourceAddresses = []intent.RawNodeSource{{Address: "192.0.2.9"}} },
+			`invalid BGPPeer lab/first: spec.sourceAddresses[0]: give exactly one of nodeName and nodeSelector`),
+		onPeer(intent.RuleSourceAddress, "entry without address", func(p *intent.RawPeer) { p.SourceAddresses = []intent.RawNodeSource{{NodeName: "n1"}} },
+			`invalid BGPPeer lab/first: spec.sourceAddresses[0].address: must be an IPv4 or IPv6 address such as 192.0.2.10`),
+		onPeer(intent.RuleDuplicateEntry, "source of one node twice", func(p *intent.RawPeer) {
+			p.SourceAddresses = []intent.RawNodeSource{{NodeName: "n1", Address: "192.0.2.8"}, {NodeName: "n1", Address: "192.0.2.9"}}
+		},
+			`invalid BGPPeer lab/first: spec.sourceAddresses[1].nodeName is "n1": must not repeat spec.sourceAddresses[0]`),
+		onPeer(intent.RuleSelector, "source of a selector that is none", func(p *intent.RawPeer) {
+			p.SourceAddresses = []intent.RawNodeSource{{NodeSelector: &intent.RawSelector{Err: "no"}, Address: "192.0.2.8"}}
+		},
+			`invalid BGPPeer lab/first: spec.sourceAddresses[0].nodeSelector: must be a valid label selector: no`),
+		onPeer(intent.RuleSourceAddress, "two kinds", func(p *intent.RawPeer) { p.SourceAddress, p.SourceInterface = "192.0.2.9", "lo" },
+			`invalid BGPPeer lab/first: spec.sourceInterface is "lo": give one kind of source: spec.sourceInterface, or spec.sourceAddress and spec.sourceAddresses`),
+		onPeer(intent.RuleSourceAddress, "interface with newline", func(p *intent.RawPeer) { p.SourceInterface = "lo\n!" },
+			`invalid BGPPeer lab/first: spec.sourceInterface is "lo\n!": must be the name of a network device that FRR can write: 1 to 15 letters, digits and . _ @ + = -`),
+		onPeer(intent.RuleSourceAddress, "interface on unnumbered", func(p *intent.RawPeer) { p.PeerAddress, p.Interface, p.SourceInterface = "", "eth0", "lo" },
+			`invalid BGPPeer lab/first: spec.interface is "eth0": comes from that interface: spec.sourceInterface and spec.sourceAddresses are for sessions by spec.peerAddress`),
+		warning(intent.RuleSourceAddress, "address on unnumbered", func(r *intent.Raw) {
+			p := &r.Peers[0]
+			p.PeerAddress, p.Interface, p.SourceAddress = "", "eth0", "192.0.2.9"
+		},
+			`warning BGPPeer lab/first: spec.sourceAddress is "192.0.2.9": has no effect: a session by spec.interface comes from that interface`),
 		onPeer(intent.RulePeerPort, "too high", func(p *intent.RawPeer) { p.PeerPort = 16385 },
 			`invalid BGPPeer lab/first: spec.peerPort is 16385: must be 1 to 16384`),
 		onPeer(intent.RuleHoldTime, "too short", func(p *intent.RawPeer) { p.HoldTime = seconds(2.9) },
@@ -239,6 +266,42 @@ func peerRows() []row {
 			`invalid BGPPeer lab/first: spec.ebgpMultiHop is true but spec.peerASN equals spec.myASN 64512: iBGP sessions have no hop limit; remove it`),
 		onPeer(intent.RuleMultiHop, "dynamic iBGP", func(p *intent.RawPeer) { p.PeerASN, p.DynamicASN, p.EBGPMultiHop = 0, "internal", true },
 			`invalid BGPPeer lab/first: spec.ebgpMultiHop is true but spec.dynamicASN is internal: iBGP sessions have no hop limit; remove it`),
+		onPeer(intent.RuleMultiHop, "TTL on iBGP", func(p *intent.RawPeer) { p.PeerASN, p.EBGPMultiHopTTL = 64512, new(uint32(2)) },
+			`invalid BGPPeer lab/first: spec.ebgpMultiHopTTL is 2: iBGP sessions have no hop limit; remove it`),
+		onPeer(intent.RuleMultiHop, "TTL on unnumbered", func(p *intent.RawPeer) {
+			p.PeerAddress, p.Interface, p.EBGPMultiHopTTL = "", "eth0", new(uint32(2))
+		},
+			`invalid BGPPeer lab/first: spec.ebgpMultiHopTTL is 2: spec.interface is "eth0", and what is found by its link-local address is one hop away; remove it`),
+		onPeer(intent.RuleMultiHop, "TTL 256", func(p *intent.RawPeer) { p.EBGPMultiHopTTL = new(uint32(256)) },
+			`invalid BGPPeer lab/first: spec.ebgpMultiHopTTL is 256: must be 1 to 255, or left out`),
+		onPeer(intent.RuleMultiHop, "TTL 0", func(p *intent.RawPeer) { p.EBGPMultiHopTTL = new(uint32(0)) },
+			`invalid BGPPeer lab/first: spec.ebgpMultiHopTTL is 0: must be 1 to 255, or left out`),
+		onPeer(intent.RuleTTLSecurity, "255", func(p *intent.RawPeer) { p.TTLSecurityHops = new(uint32(255)) },
+			`invalid BGPPeer lab/first: spec.ttlSecurityHops is 255: must be 1 to 254, or left out`),
+		onPeer(intent.RuleTTLSecurity, "with multi-hop", func(p *intent.RawPeer) { p.EBGPMultiHop, p.TTLSecurityHops = true, new(uint32(1)) },
+			`invalid BGPPeer lab/first: spec.ttlSecurityHops is 1: must not be given together with spec.ebgpMultiHop or spec.ebgpMultiHopTTL: it allows the hops that it names by itself`),
+		onPeer(intent.RuleTTLSecurity, "far and unnumbered", func(p *intent.RawPeer) {
+			p.PeerAddress, p.Interface, p.TTLSecurityHops = "", "eth0", new(uint32(2))
+		},
+			`invalid BGPPeer lab/first: spec.ttlSecurityHops is 2: must be 1: spec.interface is "eth0", and what is found by its link-local address is one hop away`),
+		onPeer(intent.RuleReceive, "mode", func(p *intent.RawPeer) { p.ToReceive = &intent.RawReceive{Mode: "some"} },
+			`invalid BGPPeer lab/first: spec.toReceive.allowed.mode is "some": must be all or filtered`),
+		onPeer(intent.RuleReceive, "all and some", func(p *intent.RawPeer) { p.ToReceive = receive("all", "10.0.0.0/8", nil, nil) },
+			`invalid BGPPeer lab/first: spec.toReceive.allowed.prefixes is 1 entries: must be empty where mode is all, which accepts every route`),
+		onPeer(intent.RuleReceive, "host bits", func(p *intent.RawPeer) { p.ToReceive = receive("", "10.0.0.1/8", nil, nil) },
+			`invalid BGPPeer lab/first: spec.toReceive.allowed.prefixes[0].prefix is "10.0.0.1/8": must be a prefix without host bits such as 10.0.0.0/8 or 2001:db8::/32`),
+		onPeer(intent.RuleReceive, "ge below", func(p *intent.RawPeer) { p.ToReceive = receive("", "10.0.0.0/8", new(uint32(7)), nil) },
+			`invalid BGPPeer lab/first: spec.toReceive.allowed.prefixes[0].ge is 7: must be 8 to 32, the length of prefix and that of an address`),
+		onPeer(intent.RuleReceive, "le above", func(p *intent.RawPeer) { p.ToReceive = receive("", "10.0.0.0/8", nil, new(uint32(33))) },
+			`invalid BGPPeer lab/first: spec.toReceive.allowed.prefixes[0].le is 33: must be 8 to 32, the length of prefix and that of an address`),
+		onPeer(intent.RuleReceive, "ge above le", func(p *intent.RawPeer) {
+			p.ToReceive = receive("filtered", "10.0.0.0/8", new(uint32(24)), new(uint32(16)))
+		},
+			`invalid BGPPeer lab/first: spec.toReceive.allowed.prefixes[0].ge is 24: must not be greater than le, which is 16`),
+		warning(intent.RuleReceive, "nothing", func(r *intent.Raw) { r.Peers[0].ToReceive = &intent.RawReceive{} },
+			`warning BGPPeer lab/first: spec.toReceive.allowed.prefixes: names no routes, so none is accepted`),
+		warning(intent.RuleReceive, "other family", func(r *intent.Raw) { r.Peers[0].ToReceive = receive("", "2001:db8::/32", nil, nil) },
+			`warning BGPPeer lab/first: spec.toReceive.allowed.prefixes[0] is 2001:db8::/32: has no effect: the session carries the address family of spec.peerAddress unless spec.dualStackAddressFamily is true`),
 		onPeer(intent.RuleTwoPasswords, "text and Secret", func(p *intent.RawPeer) { p.Password = intent.NewSecret("hunter2") },
 			`invalid BGPPeer lab/first: spec.password is set: give either spec.password or spec.passwordSecret, which names "first"`),
 		onPeer(intent.RulePassword, "newline", func(p *intent.RawPeer) { p.PasswordSecret, p.Password = "", intent.NewSecret("hunter2\nexit") },
@@ -250,6 +313,10 @@ func peerRows() []row {
 		warning(intent.RuleDisableMP, "true", func(r *intent.Raw) { r.Peers[0].DisableMP = true },
 			`warning BGPPeer lab/first: spec.disableMP is true: has no effect and may be removed: the session carries the address family of its own addresses unless spec.dualStackAddressFamily is true`),
 	}
+}
+
+func receive(mode, prefix string, ge, le *uint32) *intent.RawReceive {
+	return &intent.RawReceive{Mode: mode, Prefixes: []intent.RawReceivePrefix{{Prefix: prefix, GE: ge, LE: le}}}
 }
 
 func sessionRows() []row {

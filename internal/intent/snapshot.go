@@ -104,8 +104,13 @@ type Peer struct {
 	// Exactly one of Address and Interface (an unnumbered session) is set.
 	Address   netip.Addr
 	Interface string
-	// SourceAddress is invalid (the zero Addr) when the kernel shall choose.
+	// SourceAddress is invalid (the zero Addr) when the kernel shall choose. Of a node that an entry of Sources is for it is that entry's: see
+	// SourceOn.
 	SourceAddress netip.Addr
+	// Sources are the addresses of single nodes, in the order in which they are tried.
+	Sources []NodeSource
+	// SourceInterface is the interface whose address the session comes from, "" for none; then there is no SourceAddress.
+	SourceInterface string
 	// Port is the peer's TCP port, 179 by default.
 	Port   uint16
 	Timers Timers
@@ -121,10 +126,49 @@ type Peer struct {
 	BFDProfile      string
 	GracefulRestart bool
 	EBGPMultiHop    bool
+	// TTL is that of packets to a multi-hop eBGP peer, 0 for the daemon's greatest; only with EBGPMultiHop.
+	TTL uint8
+	// SecurityHops is how many hops away the peer may be (GTSM, RFC 5082), 0 for no such check; never with EBGPMultiHop.
+	SecurityHops uint8
+	// Receive is what is accepted of what the peer sends; the zero value accepts nothing.
+	Receive Receive
 	// VRF is "" for the default VRF.
 	VRF string
 	// DualStack activates both address families whatever the family of Address.
 	DualStack bool
+}
+
+// NodeSource is the address from which some nodes open a session.
+type NodeSource struct {
+	// Node is a node's name, "" when Nodes selects by labels.
+	Node    string
+	Nodes   selector.Selector
+	Address netip.Addr
+}
+
+// SourceOn returns the address from which a node opens the session, the zero Addr when the kernel shall choose.
+func (p *Peer) SourceOn(node string, labels map[string]string) netip.Addr {
+	for _, s := range p.Sources {
+		if s.Node == node && node != "" || s.Nodes != nil && s.Nodes.Matches(labels) {
+			return s.Address
+		}
+	}
+	return p.SourceAddress
+}
+
+// Receive is which routes are accepted from a peer.
+type Receive struct {
+	// All accepts every route; Prefixes is empty then.
+	All bool
+	// Prefixes are sorted and free of duplicates.
+	Prefixes []ReceivePrefix
+}
+
+// ReceivePrefix accepts the routes within Prefix of a length from Shortest to Longest. Prefix has no host bits, and
+// its length <= Shortest <= Longest <= 32 or 128.
+type ReceivePrefix struct {
+	Prefix            netip.Prefix
+	Shortest, Longest int
 }
 
 // Internal tells whether the session is iBGP as far as the configuration says.

@@ -123,6 +123,8 @@ func rawPeer(p *v1beta2.BGPPeer) intent.RawPeer {
 		PeerAddress:             s.PeerAddress,
 		Interface:               s.Interface,
 		SourceAddress:           s.SourceAddress,
+		SourceAddresses:         each(s.SourceAddresses, rawNodeSource),
+		SourceInterface:         s.SourceInterface,
 		PeerPort:                s.PeerPort,
 		HoldTime:                duration(s.HoldTime),
 		KeepaliveTime:           duration(s.KeepaliveTime),
@@ -135,9 +137,32 @@ func rawPeer(p *v1beta2.BGPPeer) intent.RawPeer {
 		BFDProfile:              s.BFDProfile,
 		EnableGracefulRestart:   s.EnableGracefulRestart,
 		EBGPMultiHop:            s.EBGPMultiHop,
+		EBGPMultiHopTTL:         s.EBGPMultiHopTTL,
+		TTLSecurityHops:         s.TTLSecurityHops,
+		ToReceive:               rawReceive(s.ToReceive),
 		VRF:                     s.VRF,
 		DualStackAddressFamily:  s.DualStackAddressFamily,
 		DisableMP:               s.DisableMP, //nolint:staticcheck // it is deprecated for users; it is read to tell them so
+	}
+}
+
+func rawNodeSource(s *v1beta2.NodeSource) intent.RawNodeSource {
+	raw := intent.RawNodeSource{NodeName: s.NodeName, Address: s.Address}
+	if s.NodeSelector != nil {
+		raw.NodeSelector = new(rawSelector(s.NodeSelector))
+	}
+	return raw
+}
+
+func rawReceive(r *v1beta2.Receive) *intent.RawReceive {
+	if r == nil {
+		return nil
+	}
+	return &intent.RawReceive{
+		Mode: string(r.Allowed.Mode),
+		Prefixes: each(r.Allowed.Prefixes, func(p *v1beta2.ReceivePrefix) intent.RawReceivePrefix {
+			return intent.RawReceivePrefix{Prefix: p.Prefix, GE: p.GE, LE: p.LE}
+		}),
 	}
 }
 

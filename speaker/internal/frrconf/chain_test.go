@@ -30,6 +30,34 @@ func drawDuration(t *rapid.T, label string) *time.Duration {
 	return &d
 }
 
+func drawNumber(t *rapid.T, label string) *uint32 {
+	if rapid.IntRange(0, 2).Draw(t, label+" set") > 0 {
+		return nil
+	}
+	return new(rapid.Uint32Range(0, 257).Draw(t, label))
+}
+
+func drawSources(t *rapid.T) []intent.RawNodeSource {
+	if rapid.Bool().Draw(t, "no sources") {
+		return nil
+	}
+	return []intent.RawNodeSource{{NodeName: drawText(t, "source node", "n1", "n2"), Address: drawText(t, "source", "10.0.0.8", "2001:db8::8")}}
+}
+
+func drawReceive(t *rapid.T) *intent.RawReceive {
+	if rapid.Bool().Draw(t, "no toReceive") {
+		return nil
+	}
+	r := &intent.RawReceive{Mode: drawText(t, "mode", "", "filtered", "all")}
+	for range rapid.IntRange(0, 3).Draw(t, "prefixes") {
+		r.Prefixes = append(r.Prefixes, intent.RawReceivePrefix{
+			Prefix: drawText(t, "prefix", "0.0.0.0/0", "10.0.0.0/8", "10.0.0.1/8", "2001:db8::/32", "::ffff:10.0.0.0/104"),
+			GE:     drawNumber(t, "ge"), LE: drawNumber(t, "le"),
+		})
+	}
+	return r
+}
+
 func drawMeta(t *rapid.T, name string) intent.Meta {
 	return intent.Meta{Namespace: "lab", Name: name, UID: name, Created: time.Unix(int64(rapid.IntRange(0, 2).Draw(t, "age")), 0)}
 }
@@ -43,6 +71,11 @@ func drawUserPeer(t *rapid.T, name string) intent.RawPeer {
 		PeerAddress:            drawText(t, "peerAddress", "", "10.0.0.1", "10.0.0.2", "2001:db8::1"),
 		Interface:              drawText(t, "interface", "", "", "eth0", "eth1"),
 		SourceAddress:          drawText(t, "sourceAddress", "", "", "10.0.0.9"),
+		SourceAddresses:        drawSources(t),
+		SourceInterface:        drawText(t, "sourceInterface", "", "", "", "lo"),
+		EBGPMultiHopTTL:        drawNumber(t, "ebgpMultiHopTTL"),
+		TTLSecurityHops:        drawNumber(t, "ttlSecurityHops"),
+		ToReceive:              drawReceive(t),
 		VRF:                    drawText(t, "vrf", "", "", "red"),
 		RouterID:               drawText(t, "routerID", "", "", "1.1.1.1"),
 		Password:               intent.NewSecret(drawText(t, "password", "", "hunter2")),

@@ -111,10 +111,34 @@ func checkNeighbor(n *announce.Neighbor, vrf string) error {
 	if err := address("sourceAddress", n.SourceAddress); err != nil {
 		return err
 	}
+	if n.SourceInterface != "" {
+		if err := word("sourceInterface", n.SourceInterface); err != nil {
+			return err
+		}
+	}
+	if err := checkReach(n); err != nil {
+		return err
+	}
 	if err := checkPassword(n.Password.Reveal()); err != nil {
 		return err
 	}
 	return checkPolicies(n.Policies)
+}
+
+// checkReach refuses what FRR would refuse of how a session gets to its peer, and prefixes that it would read as others.
+func checkReach(n *announce.Neighbor) error {
+	if n.SecurityHops > 0 && n.EBGPMultiHop {
+		return fmt.Errorf("has ttlSecurityHops %d and ebgpMultiHop: wanted one of them", n.SecurityHops)
+	}
+	if n.SourceInterface != "" && n.SourceAddress.IsValid() {
+		return fmt.Errorf("has sourceAddress %s and sourceInterface %q: wanted one of them", n.SourceAddress, n.SourceInterface)
+	}
+	for _, p := range n.Receive.Prefixes {
+		if !p.Prefix.IsValid() || p.Prefix != p.Prefix.Masked() || p.Shortest < p.Prefix.Bits() || p.Longest < p.Shortest || p.Longest > p.Prefix.Addr().BitLen() {
+			return fmt.Errorf("toReceive has %s of length %d to %d: wanted a prefix without host bits, and lengths from its own to that of an address", p.Prefix, p.Shortest, p.Longest)
+		}
+	}
+	return nil
 }
 
 func checkPolicies(policies []announce.Policy) error {

@@ -35,6 +35,9 @@ func TestGivenValueThatLeavesItsWordWhenRenderedThenRefusedByName(t *testing.T) 
 		"sourceAddress": func(b *announce.BGP, _ *frrconf.Options, v string) {
 			b.Routers[0].Neighbors[0].SourceAddress = netip.MustParseAddr("fe80::1").WithZone(v)
 		},
+		"sourceInterface": func(b *announce.BGP, _ *frrconf.Options, v string) {
+			b.Routers[0].Neighbors[0].SourceInterface = v
+		},
 		"peerAddress": func(b *announce.BGP, _ *frrconf.Options, v string) {
 			b.Routers[0].Neighbors[0].Address = netip.MustParseAddr("fe80::1").WithZone(v)
 		},
@@ -82,6 +85,13 @@ func TestGivenContradictionWhenRenderedThenRefused(t *testing.T) {
 		"at most 80": func(r *announce.Router) { r.Neighbors[0].Password = intent.NewSecret(strings.Repeat("x", 81)) },
 		"up to 65535": func(r *announce.Router) {
 			r.Neighbors[0].Policies[0].Communities = []intent.Community{{A: 70000, B: 1}}
+		},
+		"lengths from its own": func(r *announce.Router) {
+			r.Neighbors[0].Receive.Prefixes = []intent.ReceivePrefix{{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Shortest: 7, Longest: 8}}
+		},
+		"ttlSecurityHops": func(r *announce.Router) { r.Neighbors[0].EBGPMultiHop, r.Neighbors[0].SecurityHops = true, 1 },
+		"and sourceInterface": func(r *announce.Router) {
+			r.Neighbors[0].SourceInterface, r.Neighbors[0].SourceAddress = "lo", netip.MustParseAddr("192.0.2.1")
 		},
 		"host bits":          func(r *announce.Router) { r.Prefixes[0].Prefix = netip.MustParsePrefix("10.0.0.1/24") },
 		"at least one tag":   func(r *announce.Router) { r.Prefixes[0].Tags = nil },

@@ -61,15 +61,18 @@ type neighbor struct {
 	ID            string
 	Unnumbered    bool
 	MapIn, MapOut string
+	Receive       *receive
 	Entries       []entry
 	// Sends are the last entries but one: those that add to the AS path what an entry of an advertisement has marked.
-	Sends           []send
-	RemoteAS        string
-	LocalASN        uint32
-	BFDProfile      string
-	Password        string
-	Port            uint16
-	MultiHop        bool
+	Sends      []send
+	RemoteAS   string
+	LocalASN   uint32
+	BFDProfile string
+	Password   string
+	Port       uint16
+	// TTL is that of a multi-hop session, SecurityHops that of ttl-security.
+	TTL, SecurityHops uint8
+	// Source is an address or the name of an interface.
 	Source          string
 	Timers          string
 	ConnectTime     int
@@ -167,6 +170,9 @@ func byID(a, b announce.Neighbor) int {
 // connects: its bgpd does not listen (rule B15).
 const connectRetry = 10
 
+// maxTTL is what ebgp-multihop means where no TTL is given.
+const maxTTL uint8 = 255
+
 func newNeighbor(n *announce.Neighbor, m *marks) *neighbor {
 	id := n.Interface
 	if id == "" {
@@ -180,10 +186,13 @@ func newNeighbor(n *announce.Neighbor, m *marks) *neighbor {
 	out := &neighbor{
 		Name: n.Name, ID: id, Unnumbered: n.Interface != "", MapIn: "ml-in-" + label, MapOut: "ml-out-" + label,
 		RemoteAS: string(n.DynamicASN), LocalASN: n.LocalASN, BFDProfile: n.BFDProfile, Password: n.Password.Reveal(),
-		Source: text(n.SourceAddress), ConnectTime: cmp.Or(seconds(n.ConnectTime), connectRetry), GracefulRestart: n.GracefulRestart,
-		// FRR refuses ebgp-multihop where the neighbor is an interface: there is only one hop.
-		MultiHop:              n.EBGPMultiHop && n.Interface == "",
-		DisableConnectedCheck: n.Address.Unmap().Is6() && !n.EBGPMultiHop && !n.Internal(),
+		Source: cmp.Or(n.SourceInterface, text(n.SourceAddress)), ConnectTime: cmp.Or(seconds(n.ConnectTime), connectRetry), GracefulRestart: n.GracefulRestart,
+		SecurityHops: n.SecurityHops, Receive: newReceive(n),
+		DisableConnectedCheck: n.Address.Unmap().Is6() && !n.EBGPMultiHop && n.SecurityHops <= 1 && !n.Internal(),
+	}
+	// FRR refuses ebgp-multihop where the neighbor is an interface: there is only one hop.
+	if n.EBGPMultiHop && n.Interface == "" {
+		out.TTL = cmp.Or(n.TTL, maxTTL)
 	}
 	if n.DynamicASN == intent.DynamicASNNone {
 		out.RemoteAS = strconv.FormatUint(uint64(n.PeerASN), 10)

@@ -44,8 +44,14 @@ type scenePeer struct {
 	BFDProfile            string     `json:"bfdProfile"`
 	EnableGracefulRestart bool       `json:"enableGracefulRestart"`
 	EBGPMultiHop          bool       `json:"ebgpMultiHop"`
-	VRF                   string     `json:"vrf"`
-	DualStack             bool       `json:"dualStackAddressFamily"`
+	EBGPMultiHopTTL       uint8      `json:"ebgpMultiHopTTL"`
+	TTLSecurityHops       uint8      `json:"ttlSecurityHops"`
+	SourceInterface       string     `json:"sourceInterface"`
+	// Sources maps node names to addresses, and Receive prefixes to the shortest and longest length; "all" is every route.
+	Sources   map[string]netip.Addr `json:"sourceAddresses"`
+	Receive   map[string][2]int     `json:"toReceive"`
+	VRF       string                `json:"vrf"`
+	DualStack bool                  `json:"dualStackAddressFamily"`
 }
 
 type sceneAd struct {
@@ -135,6 +141,18 @@ func (p scenePeer) intent(t *testing.T) intent.Peer {
 		Address: p.PeerAddress, Interface: p.Interface, SourceAddress: p.SourceAddress, Port: p.PeerPort, ConnectTime: duration(t, p.ConnectTime),
 		RouterID: p.RouterID, Password: intent.NewSecret(p.Password), BFDProfile: p.BFDProfile, GracefulRestart: p.EnableGracefulRestart,
 		EBGPMultiHop: p.EBGPMultiHop, VRF: p.VRF, DualStack: p.DualStack,
+	}
+	peer.TTL, peer.SecurityHops, peer.SourceInterface = p.EBGPMultiHopTTL, p.TTLSecurityHops, p.SourceInterface
+	peer.EBGPMultiHop = p.EBGPMultiHop || p.EBGPMultiHopTTL > 0
+	for node, address := range p.Sources {
+		peer.Sources = append(peer.Sources, intent.NodeSource{Node: node, Address: address})
+	}
+	for text, lengths := range p.Receive {
+		if text == "all" {
+			peer.Receive.All = true
+			continue
+		}
+		peer.Receive.Prefixes = append(peer.Receive.Prefixes, intent.ReceivePrefix{Prefix: netip.MustParsePrefix(text), Shortest: lengths[0], Longest: lengths[1]})
 	}
 	if p.HoldTime != "" {
 		peer.Timers = intent.Timers{Set: true, Hold: duration(t, p.HoldTime), Keepalive: duration(t, p.KeepaliveTime)}

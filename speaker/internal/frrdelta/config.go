@@ -15,12 +15,14 @@ import "net/netip"
 // Config is a configuration in canonical form. Statements that state a default
 // are left out of it.
 type Config struct {
-	version  version
-	globals  block
-	lists    map[listID]map[int]stmt
-	maps     map[string]map[int]*mapEntry
-	routers  map[routerID]*router
-	profiles map[string]block
+	version version
+	globals block
+	lists   map[listID]map[int]stmt
+	maps    map[string]map[int]*mapEntry
+	// prefixLists are by family and name, then by number.
+	prefixLists map[prefixListID]map[int]stmt
+	routers     map[routerID]*router
+	profiles    map[string]block
 	// bfd: there is a bfd block, be it empty.
 	bfd     bool
 	unknown []Line
@@ -96,11 +98,12 @@ func (n network) unset() string { return "no network " + n.prefix.String() }
 
 func newConfig() *Config {
 	return &Config{
-		globals:  block{},
-		lists:    map[listID]map[int]stmt{},
-		maps:     map[string]map[int]*mapEntry{},
-		routers:  map[routerID]*router{},
-		profiles: map[string]block{},
+		globals:     block{},
+		lists:       map[listID]map[int]stmt{},
+		maps:        map[string]map[int]*mapEntry{},
+		prefixLists: map[prefixListID]map[int]stmt{},
+		routers:     map[routerID]*router{},
+		profiles:    map[string]block{},
 	}
 }
 

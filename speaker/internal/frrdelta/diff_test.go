@@ -172,9 +172,9 @@ func TestGivenLinesThatAreNotKnownWhenComparedThenTheCauseNamesTheLineUntilTheFi
 
 func TestGivenLinesThatAreNotKnownWhenTheFileIsPatchedThenOnlyTheyDiffer(t *testing.T) {
 	running := "frr version 8.4.4\nrouter bgp 64512\n neighbor 192.0.2.1 remote-as 64513\n neighbor 192.0.2.1 solo\n !\nexit\n!\nrouter ospf\n network 10.0.0.0/8 area 0\nexit\n!\nend\n"
-	wanted := "router bgp 64512\n neighbor 192.0.2.1 remote-as 64513\n address-family ipv4 unicast\n  maximum-paths 4\n exit-address-family\nexit\nip prefix-list a seq 5 permit any\n"
+	wanted := "router bgp 64512\n neighbor 192.0.2.1 remote-as 64513\n address-family ipv4 unicast\n  maximum-paths 4\n exit-address-family\nexit\nbgp as-path access-list a seq 5 permit _1_\n"
 	want := "frr version 8.4.4\nrouter bgp 64512\n neighbor 192.0.2.1 remote-as 64513\n !\nexit\n!\n!\n" +
-		"router bgp 64512\naddress-family ipv4 unicast\nmaximum-paths 4\nexit-address-family\nexit\nip prefix-list a seq 5 permit any\n"
+		"router bgp 64512\naddress-family ipv4 unicast\nmaximum-paths 4\nexit-address-family\nexit\nbgp as-path access-list a seq 5 permit _1_\n"
 	if diff := cmp.Diff(want, frrdelta.Patch(running, frrdelta.Parse(wanted))); diff != "" {
 		t.Error(diff)
 	}

@@ -104,6 +104,8 @@ func (p *parser) root(w []string) bool {
 		return true
 	case len(w) >= 4 && w[0] == "bgp" && (w[1] == "community-list" || w[1] == "large-community-list"):
 		return p.list(w)
+	case len(w) >= 5 && (w[0] == "ip" || w[0] == "ipv6") && w[1] == "prefix-list":
+		return p.prefixList(w)
 	}
 	return p.mode(w) || p.global(w)
 }

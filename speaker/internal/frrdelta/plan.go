@@ -162,7 +162,7 @@ func sorted[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)
 func Merge(running map[string]*Config) *Config {
 	merged := newConfig()
 	if c := running["bgpd"]; c != nil {
-		merged.lists, merged.maps, merged.routers = c.lists, c.maps, c.routers
+		merged.lists, merged.prefixLists, merged.maps, merged.routers = c.lists, c.prefixLists, c.maps, c.routers
 	}
 	if c := running["bfdd"]; c != nil {
 		merged.profiles, merged.bfd = c.profiles, c.bfd

@@ -24,6 +24,8 @@ func (d *differ) policy() policyChange {
 	c := policyChange{changed: map[string]bool{}}
 	lists := d.listChanges()
 	c.first = append(c.first, lists.additions...)
+	prefixLists, unused := prefixListChanges("bgpd", d.have.prefixLists, d.want.prefixLists, lists.changed)
+	c.first = append(c.first, prefixLists...)
 	for _, name := range sorted(d.want.maps) {
 		c.first = append(c.first, d.mapEntries(name, c.changed)...)
 	}
@@ -31,7 +33,7 @@ func (d *differ) policy() policyChange {
 	for _, name := range sorted(d.have.maps) {
 		c.last = append(c.last, d.mapRemovals(name, c.changed)...)
 	}
-	c.last = append(c.last, lists.removals...)
+	c.last = append(append(c.last, lists.removals...), unused...)
 	for _, config := range []*Config{d.have, d.want} {
 		for name, entries := range config.maps {
 			for _, e := range entries {
@@ -46,7 +48,7 @@ func (d *differ) policy() policyChange {
 	return c
 }
 
-// listName is the community list that a route-map line refers to.
+// listName is the community list or prefix-list that a route-map line refers to.
 func (s stmt) listName() string {
 	w := strings.Fields(s.canon)
 	switch {
@@ -54,6 +56,8 @@ func (s stmt) listName() string {
 		return ""
 	case w[0] == "match" && strings.HasSuffix(w[1], "community"), w[0] == "set" && strings.HasSuffix(w[1], "comm-list"):
 		return w[2]
+	case len(w) == 5 && w[0] == "match" && w[3] == "prefix-list":
+		return w[4]
 	}
 	return ""
 }
@@ -205,8 +209,8 @@ func (d *differ) mapRemovals(name string, changed map[string]bool) []Step {
 }
 
 // mirror keeps the shells of the route-maps that vtysh puts into the daemon
-// which manages them for zebra in step, because `show running-config` in vtysh
-// shows both.
+// which manages them for zebra in step, and the prefix-lists there and in bfdd,
+// because `show running-config` in vtysh shows them all.
 func (d *differ) mirror() {
 	daemon := "zebra"
 	if m := d.running["mgmtd"]; m != nil && m.version.major >= 10 {
@@ -218,17 +222,23 @@ func (d *differ) mirror() {
 		s.Daemon, s.Cosmetic = daemon, true
 		d.out = append(d.out, s)
 	}
+	first, last := prefixListChanges("bfdd", d.running["bfdd"].prefixLists, d.want.prefixLists, map[string]bool{})
+	for _, s := range slices.Concat(first, last) {
+		s.Cosmetic = true
+		d.out = append(d.out, s)
+	}
 }
 
 // shells are a configuration's route-maps with only what every daemon keeps of them.
 func (c *Config) shells() *Config {
 	out := newConfig()
+	out.prefixLists = c.prefixLists
 	for name, entries := range c.maps {
 		kept := map[int]*mapEntry{}
 		for seq, e := range entries {
 			lines := block{}
 			for key, s := range e.lines {
-				if key == "on-match" || key == "call" || key == "description" {
+				if key == "on-match" || key == "call" || key == "description" || strings.HasSuffix(key, " address prefix-list") {
 					lines[key] = s
 				}
 			}

@@ -192,9 +192,11 @@ func (e *Engine) tidy(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if _, err := e.daemons.execute(ctx, plan.Steps); err != nil {
-		e.o.Log.Debug("the route-maps that vtysh shows for zebra could not be kept in step", "event", "cosmetic", "error", err.Error())
+		e.o.Log.Debug("the route-maps and prefix-lists that vtysh shows of other daemons could not be kept in step", "event", "cosmetic", "error", err.Error())
 	}
-	e.daemons.stale(plan.Steps[0].Daemon)
+	for _, s := range plan.Steps {
+		e.daemons.stale(s.Daemon)
+	}
 }
 
 // keep makes the configuration the one that is wanted from now on, and writes

@@ -78,6 +78,9 @@ func (g *grammar) config() string {
 			g.p("bgp large-community-list expanded x%s seq %d permit ^4294967295:%d", name, g.number("seq", 1, 3), g.number("part", 1, 2))
 		}
 	}
+	for _, family := range []string{"ip", "ipv6"} {
+		g.prefixLists(family)
+	}
 	for _, name := range mapNames {
 		for _, seq := range g.some("entries "+name, "10", "20", "30", "40") {
 			g.entry(name, seq)
@@ -91,6 +94,19 @@ func (g *grammar) config() string {
 	return g.b.String()
 }
 
+// prefixLists draws entries with and without numbers, each at most once in a list as FRR wants it.
+func (g *grammar) prefixLists(family string) {
+	entries := map[string][]string{
+		"ip":   {"any", "0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/8 le 32", "10.0.0.0/8 ge 9", "10.0.0.0/8 ge 16 le 24", "192.0.2.7/32"},
+		"ipv6": {"any", "::/0", "2001:db8::/32 le 64", "2001:db8::/32 ge 48", "2001:db8::/32"},
+	}[family]
+	for _, name := range []string{"q1", "q2"} {
+		for i, entry := range g.some(family+" list "+name, entries...) {
+			g.p("%s prefix-list %s seq %d %s %s", family, name, 3*i+g.number("place", 1, 3), g.pick("verdict", "permit", "deny"), entry)
+		}
+	}
+}
+
 func (g *grammar) entry(name, seq string) {
 	action := g.pick("action", "permit", "deny")
 	g.p("route-map %s %s %s", name, action, seq)
@@ -98,6 +114,7 @@ func (g *grammar) entry(name, seq string) {
 	g.maybe(" match large-community %s", g.pick("list", listNames...))
 	g.maybe(" match community c%s", g.pick("list", listNames...))
 	g.maybe(" match ip address prefix-list q%d", g.number("prefix list", 1, 2))
+	g.maybe(" match ipv6 address prefix-list q%d", g.number("IPv6 prefix list", 1, 2))
 	g.maybe(" set community %s%s", g.communities("set"), g.pick("additive", "", " additive"))
 	g.maybe(" set large-community %s%s", g.large("set large"), g.pick("additive", "", " additive"))
 	g.maybe(" set large-comm-list %s delete", g.pick("list", "l1", "l2", "xl1"))
@@ -154,7 +171,9 @@ func (g *grammar) neighbor(name string) {
 		g.maybe(" neighbor %s capability extended-nexthop", name)
 		g.maybe(" neighbor %s update-source %s", name, g.pick("source", "lo", "eth9"))
 		if external {
-			g.maybe(" neighbor %s ebgp-multihop%s", name, g.pick("hops", "", " 255", " 5"))
+			if !g.maybe(" neighbor %s ebgp-multihop%s", name, g.pick("hops", "", " 255", " 5")) {
+				g.maybe(" neighbor %s ttl-security hops %s", name, g.pick("security", "1", "7", "254"))
+			}
 		}
 	}
 	if external {

@@ -279,12 +279,12 @@ func TestGivenLineThatIsNotKnownWhenAppliedThenTheWholeFileIsLoadedAndDeltasGoOn
 			s := pair()
 			n, router := startPair(t, release, s)
 			stay := sessionsStay(t, n, "192.0.2.100")
-			s.extra = "ip prefix-list people seq 5 permit 10.0.0.0/8 le 32\n"
+			s.extra = "bgp as-path access-list people seq 5 permit ^64999_\n"
 			ack := n.apply(t, s.conf())
-			if ack.How != frr.FullReload || !strings.Contains(ack.Reason, "ip prefix-list people") {
+			if ack.How != frr.FullReload || !strings.Contains(ack.Reason, "bgp as-path access-list people") {
 				t.Errorf("got %+v, want a full reload because of the line", ack)
 			}
-			awaitShown(t, n, "ip prefix-list people seq 5 permit 10.0.0.0/8 le 32")
+			awaitShown(t, n, "bgp as-path access-list people seq 5 permit ^64999_")
 			s.prefixes["10.1.0.3/32"] = []int{1}
 			n.applyDelta(t, s)
 			awaitRoute(t, router, "10.1.0.3/32", withCommunities("no-advertise"))
@@ -292,7 +292,7 @@ func TestGivenLineThatIsNotKnownWhenAppliedThenTheWholeFileIsLoadedAndDeltasGoOn
 			if ack := n.apply(t, s.conf()); ack.How != frr.FullReload {
 				t.Errorf("removal of the line: got %+v, want a full reload", ack)
 			}
-			if shown := n.Vtysh(t, "show running-config"); strings.Contains(shown, "prefix-list people") {
+			if shown := n.Vtysh(t, "show running-config"); strings.Contains(shown, "access-list people") {
 				t.Errorf("the line is still there:\n%s", shown)
 			}
 			stay()
