@@ -57,42 +57,42 @@ func canonicalEntry(family string, w []string) (canon string, ok bool) {
 	if len(w) < 2 || w[0] != "permit" && w[0] != "deny" {
 		return "", false
 	}
-	any4, any6 := netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")
-	prefix, err := netip.ParsePrefix(w[1])
-	isAny := w[1] == "any" && len(w) == 2
-	switch {
-	case isAny && family == "ip":
-		prefix = any4
-	case isAny:
-		prefix = any6
-	case err != nil || prefix.Addr().Is4() != (family == "ip"):
+	text, bounds := w[1], w[2:]
+	if text == "any" {
+		if len(w) > 2 {
+			return "", false
+		}
+		all := map[string][]string{"ip": {"0.0.0.0/0", "le", "32"}, "ipv6": {"::/0", "le", "128"}}[family]
+		text, bounds = all[0], all[1:]
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil || prefix.Addr().Is4() != (family == "ip") {
 		return "", false
 	}
-	bits := prefix.Addr().BitLen()
-	shortest, longest := prefix.Bits(), prefix.Bits()
-	if isAny {
-		longest = bits
-	}
-	bounds := w[2:]
+	shortest, longest, ok := lengths(prefix, bounds)
+	return fmt.Sprintf("%s %s %d-%d", w[0], prefix.Masked(), shortest, longest), ok
+}
+
+// lengths reads what follows the prefix of an entry: "ge N", "le N", both or
+// nothing.
+func lengths(prefix netip.Prefix, bounds []string) (shortest, longest int, ok bool) {
 	given := map[string]int{}
 	for len(bounds) >= 2 {
 		n, err := strconv.Atoi(bounds[1])
-		if err != nil || n < prefix.Bits() || n > bits || bounds[0] != "ge" && bounds[0] != "le" {
-			return "", false
+		if err != nil || n < prefix.Bits() || n > prefix.Addr().BitLen() || bounds[0] != "ge" && bounds[0] != "le" {
+			return 0, 0, false
 		}
 		given[bounds[0]] = n
 		bounds = bounds[2:]
 	}
-	if len(bounds) > 0 {
-		return "", false
-	}
+	shortest, longest = prefix.Bits(), prefix.Bits()
 	if ge, ok := given["ge"]; ok {
-		shortest, longest = ge, bits
+		shortest, longest = ge, prefix.Addr().BitLen()
 	}
 	if le, ok := given["le"]; ok {
 		longest = le
 	}
-	return fmt.Sprintf("%s %s %d-%d", w[0], prefix.Masked(), shortest, longest), true
+	return shortest, longest, len(bounds) == 0
 }
 
 // prefixListChanges are what prefix-lists need: what makes them right before
