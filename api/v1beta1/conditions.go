@@ -84,11 +84,13 @@ const (
 const (
 	// ReasonProgrammed (True): every node concerned has applied the object.
 	ReasonProgrammed = "Programmed"
-	// ReasonPending (False or Unknown): not every node has reported yet.
+	// ReasonPending: a node has not applied the object yet (False), or no node
+	// has reported (Unknown).
 	ReasonPending = "Pending"
 	// ReasonNoMatchingNode (False): no node is selected.
 	ReasonNoMatchingNode = "NoMatchingNode"
-	// ReasonNotAccepted (False): the object is not in force, see Accepted.
+	// ReasonNotAccepted (False): the object is not in force as it is, see
+	// Accepted and ResolvedRefs.
 	ReasonNotAccepted = "NotAccepted"
 	// ReasonUnsupported (False): nothing carries out objects of the kind. Not
 	// written any more; versions without layer 2 wrote it on L2Advertisements.

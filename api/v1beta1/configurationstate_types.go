@@ -21,6 +21,22 @@ const (
 	ConfigurationUnknown ConfigurationResult = "Unknown"
 )
 
+// AppliedObject is an object that a program has in force.
+type AppliedObject struct {
+	// kind is the object's kind, such as BGPPeer.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Kind string `json:"kind"`
+	// name is the object's name.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// generation is the metadata.generation of the object that is in force. It
+	// is not the latest one where that is not valid, or not applied yet.
+	// +required
+	Generation int64 `json:"generation"`
+}
+
 // ConfigurationStateStatus is the verdict of one program on the whole
 // configuration.
 type ConfigurationStateStatus struct {
@@ -34,8 +50,18 @@ type ConfigurationStateStatus struct {
 	// +optional
 	ErrorSummary string `json:"errorSummary,omitempty"`
 
+	// objects are those of BGP that the speaker has in force: what FRR runs on
+	// its node was made of them. The controller makes the condition Programmed
+	// of the objects of what all speakers say here. Empty on the controller.
+	// +optional
+	// +listType=map
+	// +listMapKey=kind
+	// +listMapKey=name
+	Objects []AppliedObject `json:"objects,omitempty"`
+
 	// conditions are the verdicts that make up the result: on a speaker
-	// configReconcilerValid, on the controller poolReconcilerValid. Their
+	// configReconcilerValid, and Programmed, which says whether FRR runs what
+	// the valid objects ask for; on the controller poolReconcilerValid. Their
 	// lastTransitionTime is when the verdict last changed.
 	// +optional
 	// +listType=map

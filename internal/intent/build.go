@@ -93,6 +93,10 @@ type remembered[P any] struct {
 	// UID tells the object from a later one of the same name.
 	UID   string
 	Value P
+	// Generation is that of the object when it said so.
+	Generation int64
+	// InForce is false where Value is remembered but contradicts what is in force now.
+	InForce bool
 }
 
 // settle goes through all objects of one kind, the oldest first. Each is parsed by itself, then put to use against what is already in force.
@@ -112,11 +116,12 @@ func settle[R, P any](b *builder, kind string, raws []R, meta func(*R) *Meta, pa
 			done := false
 			if !a.bad {
 				if now, done = use(a, now, false); done {
-					next[m.Name] = remembered[P]{UID: m.UID, Value: now}
+					next[m.Name] = remembered[P]{UID: m.UID, Value: now, Generation: m.Generation, InForce: true}
 				}
 			}
 			if before, ok := was[m.Name]; !done && ok && before.UID == m.UID {
-				if used, ok := use(&about{ref: a.ref}, before.Value, true); ok {
+				used, ok := use(&about{ref: a.ref}, before.Value, true)
+				if before.InForce = ok; ok {
 					before.Value = used
 					a.keep()
 				}

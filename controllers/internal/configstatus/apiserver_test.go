@@ -183,6 +183,63 @@ func TestGivenARealAPIServerWhenObjectsBreakAndHealThenTheirConditionsFollow(t *
 	c.await(overlap, &overlap.Status.Conditions, v1beta1.ConditionAccepted, metav1.ConditionTrue, v1beta1.ReasonAccepted, "")
 }
 
+func TestGivenARealAPIServerWhenSpeakersReportThenProgrammedFollowsAndOneBadPeerStopsNoOther(t *testing.T) {
+	c := start(t)
+	c.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+	c.create(&v1beta1.IPAddressPool{ObjectMeta: named("pool"), Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{"192.0.2.0/24"}}})
+	good := &v1beta2.BGPPeer{ObjectMeta: named("good"), Spec: v1beta2.BGPPeerSpec{MyASN: 64512, PeerASN: 64513, PeerAddress: "192.0.2.1"}}
+	bad := &v1beta2.BGPPeer{ObjectMeta: named("bad"), Spec: v1beta2.BGPPeerSpec{MyASN: 64512, PeerASN: 64513, PeerAddress: "192.0.2.2", PasswordSecret: corev1.SecretReference{Name: "none"}}}
+	ad := &v1beta1.BGPAdvertisement{ObjectMeta: named("ad")}
+	profile := &v1beta1.BFDProfile{ObjectMeta: named("fast")}
+	community := &v1beta1.Community{ObjectMeta: named("community"), Spec: v1beta1.CommunitySpec{Communities: []v1beta1.CommunityAlias{{Name: "a", Value: "1:2"}}}}
+	for _, o := range []client.Object{good, bad, ad, profile, community} {
+		c.create(o)
+	}
+	programmed := func(o client.Object, conditions *[]metav1.Condition, status metav1.ConditionStatus, reason, text string) {
+		t.Helper()
+		c.await(o, conditions, v1beta1.ConditionProgrammed, status, reason, text)
+	}
+	programmed(good, &good.Status.Conditions, metav1.ConditionUnknown, v1beta1.ReasonPending, "node n1")
+
+	state := &v1beta1.ConfigurationState{ObjectMeta: named("speaker-n1")}
+	state.Labels = map[string]string{v1beta1.LabelComponentType: v1beta1.ComponentSpeaker}
+	c.create(state)
+	report := func(status metav1.ConditionStatus, words string, objects ...v1beta1.AppliedObject) {
+		t.Helper()
+		state.Status = v1beta1.ConfigurationStateStatus{Result: v1beta1.ConfigurationValid, Objects: objects, Conditions: []metav1.Condition{
+			{Type: v1beta1.ConditionProgrammed, Status: status, Reason: "Any", Message: words, LastTransitionTime: metav1.Now()},
+		}}
+		if err := c.Status().Update(t.Context(), state); err != nil {
+			t.Fatal(err)
+		}
+	}
+	of := func(kind, name string, generation int64) v1beta1.AppliedObject {
+		return v1beta1.AppliedObject{Kind: kind, Name: name, Generation: generation}
+	}
+	others := []v1beta1.AppliedObject{of("BGPAdvertisement", "ad", 1), of("BFDProfile", "fast", 1), of("Community", "community", 1)}
+	report(metav1.ConditionTrue, "", append(others, of("BGPPeer", "good", 1))...)
+	programmed(good, &good.Status.Conditions, metav1.ConditionTrue, v1beta1.ReasonProgrammed, "")
+	programmed(ad, &ad.Status.Conditions, metav1.ConditionTrue, v1beta1.ReasonProgrammed, "")
+	programmed(profile, &profile.Status.Conditions, metav1.ConditionTrue, v1beta1.ReasonProgrammed, "")
+	programmed(community, &community.Status.Conditions, metav1.ConditionTrue, v1beta1.ReasonProgrammed, "")
+	programmed(bad, &bad.Status.Conditions, metav1.ConditionFalse, v1beta1.ReasonNotAccepted, "ResolvedRefs")
+
+	good.Spec.MyASN = 64999
+	if err := c.Update(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	programmed(good, &good.Status.Conditions, metav1.ConditionFalse, v1beta1.ReasonPending, "not in force yet on node n1")
+	report(metav1.ConditionFalse, "FRR refuses the configuration: % No", append(others, of("BGPPeer", "good", 1))...)
+	programmed(good, &good.Status.Conditions, metav1.ConditionFalse, v1beta1.ReasonApplyFailed, "node n1: FRR refuses the configuration: % No")
+	programmed(ad, &ad.Status.Conditions, metav1.ConditionTrue, v1beta1.ReasonProgrammed, "")
+	report(metav1.ConditionTrue, "", append(others, of("BGPPeer", "good", 2))...)
+	programmed(good, &good.Status.Conditions, metav1.ConditionTrue, v1beta1.ReasonProgrammed, "")
+	if err := c.Delete(t.Context(), state); err != nil {
+		t.Fatal(err)
+	}
+	programmed(good, &good.Status.Conditions, metav1.ConditionUnknown, v1beta1.ReasonPending, "no speaker reports")
+}
+
 func TestGivenTwoWritersOfAStatusWhenBothWriteAtOnceThenEachFindsItsOwnAndTheOthers(t *testing.T) {
 	c := start(t)
 	c.create(&v1beta1.IPAddressPool{ObjectMeta: named("pool"), Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{"192.0.2.0/24"}}})

@@ -46,8 +46,14 @@ func (r *reconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconc
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("reading the configuration: %w", err)
 	}
-	snapshot, problems := intent.Build(kubeview.Raw(objects), r.last)
+	reports, err := readSpeakers(ctx, r.client, r.Namespace)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	raw := kubeview.Raw(objects)
+	snapshot, problems := intent.Build(raw, r.last)
 	r.last = snapshot
+	where := newScope(raw.Nodes, snapshot)
 	r.log(ctx, problems)
 
 	by := map[intent.ObjectRef][]intent.Problem{}
@@ -57,7 +63,7 @@ func (r *reconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconc
 	var failed []error
 	raced := false
 	for _, t := range targets(objects) {
-		switch err := r.write(ctx, &t, by[t.ref]); {
+		switch err := r.write(ctx, &t, verdicts(&t, by[t.ref], where, reports)); {
 		case apierrors.IsConflict(err):
 			raced = true
 		case client.IgnoreNotFound(err) != nil:
@@ -76,12 +82,22 @@ func (r *reconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconc
 	return reconcile.Result{}, errors.Join(failed...)
 }
 
-// write writes the conditions of one object where they differ from what it has.
-func (r *reconciler) write(ctx context.Context, t *target, problems []intent.Problem) error {
-	verdicts := []metav1.Condition{accepted(problems)}
+// verdicts are the conditions of one object with these problems, all its own.
+func verdicts(t *target, problems []intent.Problem, where *scope, reports speakers) []metav1.Condition {
+	list := []metav1.Condition{accepted(problems)}
 	if t.refs {
-		verdicts = append(verdicts, resolved(problems))
+		list = append(list, resolved(problems))
 	}
+	if t.programmed {
+		o, generation := object{t.ref.Kind, t.ref.Name}, t.object.GetGeneration()
+		usable := list[0].Status == metav1.ConditionTrue && where.usable[o] == generation
+		list = append(list, programmed(o, generation, usable, where, reports))
+	}
+	return list
+}
+
+// write writes the conditions of one object where they differ from what it has.
+func (r *reconciler) write(ctx context.Context, t *target, verdicts []metav1.Condition) error {
 	current := slices.DeleteFunc(slices.Clone(t.have), obsolete)
 	want, changed := condition.Apply(current, t.object.GetGeneration(), r.Now(), verdicts...)
 	if !changed && len(current) == len(t.have) {

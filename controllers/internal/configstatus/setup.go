@@ -3,6 +3,7 @@ package configstatus
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -27,6 +29,18 @@ type Options struct {
 	PodName string
 	// Now is the clock of conditions; nil is time.Now.
 	Now func() time.Time
+}
+
+// together is how long a report of a speaker waits for those of others.
+const together = 500 * time.Millisecond
+
+// saysElse lets updates of ConfigurationStates pass that say something else of what is in force.
+func saysElse() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*v1beta1.ConfigurationState)
+		after, is := e.ObjectNew.(*v1beta1.ConfigurationState)
+		return !ok || !is || !reflect.DeepEqual(speakerOf(&before.Status), speakerOf(&after.Status))
+	}}
 }
 
 // SetupWithManager makes mgr report on the configuration as long as it leads. The manager's cache must hold everything that
@@ -47,11 +61,24 @@ func SetupWithManager(mgr manager.Manager, o Options) error {
 	for _, kind := range kinds() {
 		b = b.Watches(kind, enqueue, written)
 	}
+	// A change of the configuration makes every speaker report. One look at what they say is enough for all that report meanwhile.
+	reported := handler.Funcs{
+		CreateFunc: func(_ context.Context, _ event.CreateEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			q.AddAfter(key, together)
+		},
+		UpdateFunc: func(_ context.Context, _ event.UpdateEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			q.AddAfter(key, together)
+		},
+		DeleteFunc: func(_ context.Context, _ event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			q.AddAfter(key, together)
+		},
+	}
 	state := predicate.NewPredicateFuncs(func(o client.Object) bool { return o.GetName() == stateName })
 	err := b.
 		Watches(&corev1.Secret{}, enqueue, builder.WithPredicates(here, predicate.ResourceVersionChangedPredicate{})).
 		Watches(&corev1.Node{}, enqueue, builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&v1beta1.ConfigurationState{}, enqueue, builder.WithPredicates(predicate.And(here, state, predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{})))).
+		Watches(&v1beta1.ConfigurationState{}, reported, builder.WithPredicates(predicate.And(here, predicate.NewPredicateFuncs(isSpeaker), saysElse()))).
 		// The first verdict does not wait for an object to exist.
 		WatchesRawSource(source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			queue.Add(key)

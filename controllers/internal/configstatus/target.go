@@ -17,6 +17,8 @@ type target struct {
 	have   []metav1.Condition
 	// refs tells that the kind refers to others, and so has the condition ResolvedRefs.
 	refs bool
+	// programmed tells that speakers report which generation of it is in force, and so has the condition Programmed.
+	programmed bool
 	// rest are the fields of the status that the API server wants beside conditions, as they are.
 	rest map[string]any
 }
@@ -44,19 +46,19 @@ func targets(o kubeview.Objects) []target {
 		add(intent.KindQuota, &o.Quotas[i], o.Quotas[i].Status.Conditions, true)
 	}
 	for i := range o.Peers {
-		add(intent.KindPeer, &o.Peers[i], o.Peers[i].Status.Conditions, true)
+		add(intent.KindPeer, &o.Peers[i], o.Peers[i].Status.Conditions, true).programmed = true
 	}
 	for i := range o.BGPAdvertisements {
-		add(intent.KindBGPAdvertisement, &o.BGPAdvertisements[i], o.BGPAdvertisements[i].Status.Conditions, true)
+		add(intent.KindBGPAdvertisement, &o.BGPAdvertisements[i], o.BGPAdvertisements[i].Status.Conditions, true).programmed = true
 	}
 	for i := range o.L2Advertisements {
 		add(intent.KindL2Advertisement, &o.L2Advertisements[i], o.L2Advertisements[i].Status.Conditions, true)
 	}
 	for i := range o.BFDProfiles {
-		add(intent.KindBFDProfile, &o.BFDProfiles[i], o.BFDProfiles[i].Status.Conditions, false)
+		add(intent.KindBFDProfile, &o.BFDProfiles[i], o.BFDProfiles[i].Status.Conditions, false).programmed = true
 	}
 	for i := range o.Communities {
-		add(intent.KindCommunity, &o.Communities[i], o.Communities[i].Status.Conditions, false)
+		add(intent.KindCommunity, &o.Communities[i], o.Communities[i].Status.Conditions, false).programmed = true
 	}
 	return out
 }

@@ -44,8 +44,7 @@ func resolved(problems []intent.Problem) metav1.Condition {
 }
 
 // obsolete tells a condition that a version before this one wrote, and that nobody would take back: that nothing answers for the addresses of an
-// L2Advertisement. Whether all nodes do what an object says is not the controller's to know; the speakers report it (ServiceL2Status,
-// ServiceBGPStatus, ConfigurationState).
+// L2Advertisement. Which nodes answer for its addresses the speakers report (ServiceL2Status).
 func obsolete(c metav1.Condition) bool {
 	return c.Type == v1beta1.ConditionProgrammed && c.Reason == v1beta1.ReasonUnsupported
 }

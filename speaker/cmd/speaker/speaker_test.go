@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -222,7 +223,10 @@ func TestGivenBadObjectsWhenTheyComeThenOnlyTheyAreLeftOutAndReported(t *testing
 				return fmt.Errorf("ConfigurationState is %+v, want Invalid and %q", s, text)
 			}
 		}
-		return nil
+		if err := inForce(s, "BGPAdvertisement all 1", "BGPPeer router 1"); err != nil {
+			return err
+		}
+		return programmed(s, metav1.ConditionTrue, v1beta1.ReasonProgrammed, "") // FRR runs all that is valid
 	})
 	w.service("late", "198.51.100.2")
 	w.awaitRoute("198.51.100.2", true)
@@ -233,6 +237,9 @@ func TestGivenBadObjectsWhenTheyComeThenOnlyTheyAreLeftOutAndReported(t *testing
 			return errors.New("FRR does not have the password from the Secret")
 		}
 		return nil
+	})
+	w.awaitState(func(s v1beta1.ConfigurationStateStatus) error {
+		return inForce(s, "BGPAdvertisement all 1", "BGPPeer router 1", "BGPPeer secretive 1")
 	})
 }
 
@@ -251,7 +258,10 @@ func TestGivenAPeerThatFRRRefusesWhenItComesThenItsWordsAreReportedAndServicesGo
 		if s.Result != v1beta1.ConfigurationInvalid || !strings.Contains(s.ErrorSummary, words) || !strings.Contains(s.ErrorSummary, "line 9") {
 			return fmt.Errorf("ConfigurationState is %+v, want Invalid, FRR's words and the line", s)
 		}
-		return nil
+		if err := inForce(s, "BGPAdvertisement all 1", "BGPPeer router 1"); err != nil {
+			return err
+		}
+		return programmed(s, metav1.ConditionFalse, v1beta1.ReasonApplyFailed, words)
 	})
 	w.service("late", "198.51.100.2")
 	w.awaitRoute("198.51.100.2", true)
@@ -263,9 +273,33 @@ func TestGivenAPeerThatFRRRefusesWhenItComesThenItsWordsAreReportedAndServicesGo
 		t.Fatal(err)
 	}
 	w.awaitState(isValid)
+	w.awaitState(func(s v1beta1.ConfigurationStateStatus) error {
+		return programmed(s, metav1.ConditionTrue, v1beta1.ReasonProgrammed, "")
+	})
 	if got := w.router.Session(w, "192.0.2.1"); got.Established != 1 {
 		t.Errorf("the session came up %d times, want once", got.Established)
 	}
+}
+
+// inForce checks which objects a speaker says are in force, each as "kind name generation".
+func inForce(s v1beta1.ConfigurationStateStatus, want ...string) error {
+	var have []string
+	for _, o := range s.Objects {
+		have = append(have, fmt.Sprintf("%s %s %d", o.Kind, o.Name, o.Generation))
+	}
+	if !slices.Equal(have, want) {
+		return fmt.Errorf("in force is %q, want %q", have, want)
+	}
+	return nil
+}
+
+// programmed checks the condition of that type, and that its message has the text.
+func programmed(s v1beta1.ConfigurationStateStatus, status metav1.ConditionStatus, reason, text string) error {
+	c := meta.FindStatusCondition(s.Conditions, v1beta1.ConditionProgrammed)
+	if c == nil || c.Status != status || c.Reason != reason || !strings.Contains(c.Message, text) {
+		return fmt.Errorf("condition Programmed is %+v, want %s, %s, %q", c, status, reason, text)
+	}
+	return nil
 }
 
 func TestGivenAnnouncedServicesWhenTheAPIGoesAwayThenTheyStayAlsoOverARestartOfTheSpeaker(t *testing.T) {

@@ -70,6 +70,8 @@ type config struct {
 	version  uint64
 	snapshot intent.Snapshot
 	problems []intent.Problem
+	// applied are the objects that it is made of.
+	applied []intent.Applied
 	// decider decides under it, given the nodes of the view with the version decidedFor and the surroundings with the version seen.
 	decider          *announce.Incremental
 	decidedFor, seen uint64
@@ -152,7 +154,7 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	}
 	if view.ConfigVersion != l.config.version {
 		snapshot, problems := intent.Build(view.Raw, l.config.snapshot)
-		l.config = config{version: view.ConfigVersion, snapshot: snapshot, problems: problems}
+		l.config = config{version: view.ConfigVersion, snapshot: snapshot, problems: problems, applied: snapshot.Applied()}
 	}
 	if wait, occupied := l.occupied(start); occupied && !answered && !l.layer2.concerned(&l.config.snapshot) {
 		return wait // nothing can be done or said yet, and deciding costs
@@ -193,6 +195,7 @@ func (l *Loop) carryOut(ctx context.Context, view View, start time.Time, report 
 // route makes FRR run what was decided, and fills in the report.
 func (l *Loop) route(ctx context.Context, view View, present announce.Node, start time.Time, report *Report) time.Duration {
 	if !l.refusal.holds(l.config.version, start) {
+		report.Objects = l.config.applied
 		after := l.try(ctx, present, start, report)
 		switch {
 		case report.Outcome == Applied:
@@ -207,6 +210,7 @@ func (l *Loop) route(ctx context.Context, view View, present announce.Node, star
 	}
 	report.Node = present
 	if l.good.version != 0 {
+		report.Objects = l.good.applied
 		after := l.try(ctx, l.decide(view, &l.good).WithLayer2(present), start, report)
 		if report.Outcome != Applied {
 			return after

@@ -414,6 +414,8 @@ func TestGivenAConfigurationThatFRRRefusesWhenServicesChangeThenTheyGoOnUnderThe
 		}
 		if r := b.last(t); r.Outcome != node.Refused || !r.InForce || len(r.Node.Verdicts) != 2 {
 			t.Errorf("reported %+v, want both Services in force and the refusal", r)
+		} else if len(r.Objects) != 2 || slices.ContainsFunc(r.Objects, func(a intent.Applied) bool { return a.Generation != 1 }) {
+			t.Errorf("reported objects %+v, want the two that FRR took", r.Objects)
 		}
 		time.Sleep(61 * time.Second)
 		if again := b.got()[tried+1]; !strings.Contains(again, "192.0.2.66") {

@@ -45,6 +45,8 @@ type Report struct {
 	// the last configuration that FRR took, so that Services go on coming and going. What Node says of layer 2 is in force whatever the Outcome.
 	Node    announce.Node
 	InForce bool
+	// Objects are those that what FRR runs was made of; meaningful with InForce alone.
+	Objects []intent.Applied
 	// Problems are those of the configuration.
 	Problems []intent.Problem
 	Outcome  Outcome

@@ -211,7 +211,7 @@ func TestGivenAReportWhenJudgedThenTheVerdictSaysWhatUsersHaveToDo(t *testing.T)
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
-			v := judge(row.report)
+			v := judge(standing{report: row.report})
 			if v.result != row.result || v.reason != row.reason || (row.summary == nil) != (v.summary == "") || len(v.summary) > maxSummary {
 				t.Errorf("verdict %+v, want %s, %s", v, row.result, row.reason)
 			}

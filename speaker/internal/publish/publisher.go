@@ -149,7 +149,7 @@ func (p *Publisher) digest(ctx context.Context) {
 		now, _ := p.news.get()
 		problems = p.logProblems(ctx, problems, now.report.Problems)
 		if now.report.Outcome != 0 {
-			if v := judge(now.report); v != said { // with the same, there is nothing to write
+			if v := judge(now); !v.equal(said) { // with the same, there is nothing to write
 				p.verdict.put(v)
 				said = v
 			}

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/internal/intent"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
 )
 
@@ -11,6 +12,8 @@ type standing struct {
 	node announce.Node
 	// routed is true once anything was in force by BGP: before that, what an earlier process had announced may still be.
 	routed bool
+	// objects are those that what FRR runs was made of; meaningful once routed.
+	objects []intent.Applied
 	// report is the last one, with the last Outcome that says something of FRR, 0 before there was one.
 	report node.Report
 }
@@ -18,7 +21,7 @@ type standing struct {
 // after returns what is known after another report.
 func (s standing) after(r node.Report) standing {
 	if r.InForce {
-		s.node, s.routed = r.Node, true
+		s.node, s.routed, s.objects = r.Node, true, r.Objects
 	} else {
 		s.node = s.node.WithLayer2(r.Node)
 	}

@@ -26,15 +26,26 @@ type verdict struct {
 	result  v1beta1.ConfigurationResult
 	reason  string
 	summary string
+	// failure says why FRR does not run what the valid objects ask for, "" when it does.
+	failure string
+	// objects are those in force; routed is false when that is unknown, because this process has not applied anything yet.
+	objects []intent.Applied
+	routed  bool
+}
+
+func (v verdict) equal(o verdict) bool {
+	return v.result == o.result && v.reason == o.reason && v.summary == o.summary && v.failure == o.failure && v.routed == o.routed &&
+		slices.Equal(v.objects, o.objects)
 }
 
 // maxSummary keeps errorSummary readable; the conditions of the objects themselves have it all.
 const maxSummary = 4096
 
-// judge returns the verdict that follows from a report.
-func judge(r node.Report) verdict {
+// judge returns the verdict that follows from what was reported.
+func judge(s standing) verdict {
+	r := s.report
 	lines := wrong(r.Problems)
-	v := verdict{result: v1beta1.ConfigurationValid, reason: v1beta1.ReasonReconciled}
+	v := verdict{result: v1beta1.ConfigurationValid, reason: v1beta1.ReasonReconciled, objects: s.objects, routed: s.routed}
 	if len(lines) > 0 {
 		v.result, v.reason = v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError
 	}
@@ -53,6 +64,7 @@ func judge(r node.Report) verdict {
 	}
 	if first != "" {
 		lines = slices.Insert(lines, 0, first)
+		v.failure = cut(first, maxSummary)
 	}
 	v.summary = cut(strings.Join(lines, "\n"), maxSummary)
 	return v
@@ -157,6 +169,21 @@ func (v verdict) status(have v1beta1.ConfigurationStateStatus, generation int64,
 	default:
 		c.Status = metav1.ConditionUnknown
 	}
-	conditions, _ := condition.Apply(have.Conditions, generation, now, c)
-	return v1beta1.ConfigurationStateStatus{Result: v.result, ErrorSummary: v.summary, Conditions: conditions}
+	conditions, _ := condition.Apply(have.Conditions, generation, now, c, v.programmed())
+	status := v1beta1.ConfigurationStateStatus{Result: v.result, ErrorSummary: v.summary, Conditions: conditions, Objects: have.Objects}
+	if v.routed { // else FRR runs on what an earlier process gave it, as that one wrote
+		status.Objects = nil
+		for _, o := range v.objects {
+			status.Objects = append(status.Objects, v1beta1.AppliedObject{Kind: o.Kind, Name: o.Name, Generation: o.Generation})
+		}
+	}
+	return status
+}
+
+// programmed says whether FRR runs what the valid objects ask for.
+func (v verdict) programmed() metav1.Condition {
+	if v.failure != "" {
+		return metav1.Condition{Type: v1beta1.ConditionProgrammed, Status: condition.Is(false), Reason: v1beta1.ReasonApplyFailed, Message: v.failure}
+	}
+	return metav1.Condition{Type: v1beta1.ConditionProgrammed, Status: condition.Is(true), Reason: v1beta1.ReasonProgrammed, Message: "FRR runs what the valid objects ask for"}
 }
