@@ -132,7 +132,7 @@ func (i *Instance) run(tb testing.TB, root string, o Options) {
 		start = "bare"
 	}
 	cmd := exec.Command("/bin/sh", "-c", instanceScript, "sh", root, o.Name, listen, o.Config, start)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=" + os.TempDir()}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
 	}

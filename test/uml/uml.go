@@ -1,5 +1,5 @@
 // Package uml runs a test in a kernel of its own: User-mode Linux, as Debian ships it. It is for what the kernel of the machine may lack, such as
-// bonds, VLANs and VRFs. It needs root, two seconds and 256 MB.
+// bonds, VLANs and VRFs. It needs root, two seconds and up to 512 MB.
 package uml
 
 import (
@@ -31,7 +31,7 @@ const (
 	// verdict begins the last line that the kernel's first process prints, before the exit status.
 	verdict = "uml: the tests ended with status "
 	// limit bounds what happens inside.
-	limit = 5 * time.Minute
+	limit = 10 * time.Minute
 )
 
 // Boot tells whether there is nothing left to do for the test. On the machine it boots a kernel in which the same test runs, whose verdict is the
@@ -85,9 +85,9 @@ func boot(ctx context.Context, t *testing.T) (said []byte, err error) {
 	}
 	// Nothing of the machine's files can be changed from inside. Words that the kernel does not know are variables of its first process, and those
 	// after the dashes are its arguments.
-	cmd := exec.CommandContext(ctx, filepath.Join(root, "usr/bin/linux.uml"), "mem=256M", "quiet", "loglevel=0",
+	cmd := exec.CommandContext(ctx, filepath.Join(root, "usr/bin/linux.uml"), "mem=512M", "quiet", "loglevel=0",
 		"root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "uml_dir="+t.TempDir(), "con=null", "con0=null,fd:1",
-		"init="+self, "PATH="+os.Getenv("PATH"), modulesVariable+"="+modules[0], folderVariable+"="+folder,
+		"init="+self, "PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"), "XDG_CACHE_HOME="+os.Getenv("XDG_CACHE_HOME"), modulesVariable+"="+modules[0], folderVariable+"="+folder,
 		"--", "-test.run="+only(t.Name()), "-test.timeout="+limit.String())
 	// The kernel is many processes. They end with the first one of their own process namespace, and that with the thread that started it.
 	runtime.LockOSThread()
