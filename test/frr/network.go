@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,22 +14,31 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// Link joins two instances by a cable. Each end gets the name and the addresses
+// Machine is whatever has a network namespace of its own: an Instance, or a
+// router of another kind.
+type Machine interface {
+	// PID is the id, on the machine that runs the tests, of a process inside.
+	PID() int
+}
+
+var _ Machine = (*Instance)(nil)
+
+// Link joins two machines by a cable. Each end gets the name and the addresses
 // given for it, with their prefix lengths, usable at once.
-func Link(tb testing.TB, a, b *Instance, name string, addrsA, addrsB []string) {
+func Link(tb testing.TB, a, b Machine, name string, addrsA, addrsB []string) {
 	tb.Helper()
 	if err := link(a, b, name, addrsA, addrsB); err != nil {
-		tb.Fatalf("link two instances by %s: %v", name, err)
+		tb.Fatalf("link two machines by %s: %v", name, err)
 	}
 }
 
-func link(a, b *Instance, name string, addrsA, addrsB []string) error {
-	nsA, err := a.netns()
+func link(a, b Machine, name string, addrsA, addrsB []string) error {
+	nsA, err := namespaceOf(a)
 	if err != nil {
 		return err
 	}
 	defer nsA.Close()
-	nsB, err := b.netns()
+	nsB, err := namespaceOf(b)
 	if err != nil {
 		return err
 	}
@@ -50,10 +60,10 @@ func link(a, b *Instance, name string, addrsA, addrsB []string) error {
 	return errors.Join(address(inA, name, addrsA), address(inB, name, addrsB))
 }
 
-func (i *Instance) netns() (netns.NsHandle, error) {
-	ns, err := netns.GetFromPath(filepath.Join("/proc", fmt.Sprint(i.pid), "ns/net"))
+func namespaceOf(m Machine) (netns.NsHandle, error) {
+	ns, err := netns.GetFromPath(filepath.Join("/proc", strconv.Itoa(m.PID()), "ns/net"))
 	if err != nil {
-		return 0, fmt.Errorf("open the instance's network namespace: %w", err)
+		return 0, fmt.Errorf("open the machine's network namespace: %w", err)
 	}
 	return ns, nil
 }
@@ -88,6 +98,9 @@ type Route struct {
 	Communities, LargeCommunities string
 	// LocalPref is the local preference, 0 where there is none.
 	LocalPref int
+	// ASPath is as FRR prints it ("64512 64512"), empty for a route of the own AS;
+	// FRR says "Local" for that.
+	ASPath string
 }
 
 // Prefixes returns the prefixes in an instance's BGP table, both families.
@@ -119,6 +132,7 @@ func (i *Instance) Route(tb testing.TB, prefix netip.Prefix) (Route, bool) {
 		Paths []struct {
 			Community      struct{ String string }
 			LargeCommunity struct{ String string }
+			ASPath         struct{ String string }
 			LocPrf         int
 			LocalPref      int
 			BestPath       struct{ Overall bool }
@@ -131,6 +145,7 @@ func (i *Instance) Route(tb testing.TB, prefix netip.Prefix) (Route, bool) {
 				Communities:      p.Community.String,
 				LargeCommunities: p.LargeCommunity.String,
 				LocalPref:        max(p.LocPrf, p.LocalPref),
+				ASPath:           strings.TrimPrefix(p.ASPath.String, "Local"),
 			}, true
 		}
 	}
@@ -181,5 +196,27 @@ func (i *Instance) vtyshJSON(tb testing.TB, command string, into any) {
 	}
 	if err := json.Unmarshal([]byte(out), into); err != nil {
 		tb.Fatalf("read the answer to %q: %v\n%s", command, err, out)
+	}
+}
+
+// RouteVia gives a machine a route to a prefix by a gateway.
+func RouteVia(tb testing.TB, m Machine, prefix, gateway string) {
+	tb.Helper()
+	dst, err := netlink.ParseIPNet(prefix)
+	if err != nil {
+		tb.Fatalf("read the prefix of a route: %v", err)
+	}
+	ns, err := namespaceOf(m)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer ns.Close()
+	in, err := netlink.NewHandleAt(ns)
+	if err != nil {
+		tb.Fatalf("open netlink: %v", err)
+	}
+	defer in.Close()
+	if err := in.RouteAdd(&netlink.Route{Dst: dst, Gw: netip.MustParseAddr(gateway).AsSlice()}); err != nil {
+		tb.Fatalf("add a route to %s by %s: %v", prefix, gateway, err)
 	}
 }

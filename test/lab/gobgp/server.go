@@ -26,6 +26,9 @@ type Neighbor struct {
 	ASN      uint32     `json:"asn"`
 	Password string     `json:"password,omitempty"` // "" for none (RFC 2385)
 	Passive  bool       `json:"passive,omitempty"`  // waits for the neighbor to connect
+	LocalASN uint32     `json:"localASN,omitempty"` // towards this neighbor; 0 for the router's own
+	// GracefulRestart keeps the neighbor's paths while it restarts (RFC 4724), where it announced that it can.
+	GracefulRestart bool `json:"gracefulRestart,omitempty"`
 }
 
 var (
@@ -52,14 +55,18 @@ func Serve(ctx context.Context, c Config) error {
 
 // peer is the neighbor in GoBGP's terms. Timers are in seconds; retries are as quick as GoBGP allows.
 func (n Neighbor) peer() *api.Peer {
+	family := func(f *api.Family) *api.AfiSafi {
+		return &api.AfiSafi{
+			Config:            &api.AfiSafiConfig{Family: f, Enabled: true},
+			MpGracefulRestart: &api.MpGracefulRestart{Config: &api.MpGracefulRestartConfig{Enabled: n.GracefulRestart}},
+		}
+	}
 	return &api.Peer{
-		Conf:         &api.PeerConf{NeighborAddress: n.Address.String(), PeerAsn: n.ASN, AuthPassword: n.Password},
-		EbgpMultihop: &api.EbgpMultihop{Enabled: true, MultihopTtl: 255},
-		Transport:    &api.Transport{PassiveMode: n.Passive},
-		Timers:       &api.Timers{Config: &api.TimersConfig{ConnectRetry: 1, IdleHoldTimeAfterReset: 1}},
-		AfiSafis: []*api.AfiSafi{
-			{Config: &api.AfiSafiConfig{Family: ipv4, Enabled: true}},
-			{Config: &api.AfiSafiConfig{Family: ipv6, Enabled: true}},
-		},
+		Conf:            &api.PeerConf{NeighborAddress: n.Address.String(), PeerAsn: n.ASN, LocalAsn: n.LocalASN, AuthPassword: n.Password},
+		EbgpMultihop:    &api.EbgpMultihop{Enabled: true, MultihopTtl: 255},
+		Transport:       &api.Transport{PassiveMode: n.Passive},
+		Timers:          &api.Timers{Config: &api.TimersConfig{ConnectRetry: 1, IdleHoldTimeAfterReset: 1}},
+		GracefulRestart: &api.GracefulRestart{Enabled: n.GracefulRestart, RestartTime: 120, HelperOnly: n.GracefulRestart},
+		AfiSafis:        []*api.AfiSafi{family(ipv4), family(ipv6)},
 	}
 }

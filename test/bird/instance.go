@@ -1,0 +1,147 @@
+// Package bird gives tests a real BIRD 2, the one Debian ships, in namespaces of its own: a peer of another kind than FRR. Nothing is installed on the
+// machine. It needs root, for namespaces and chroot.
+package bird
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/seed-551707bd/metallb-operator/test/debian"
+	"github.com/seed-551707bd/metallb-operator/test/frr"
+)
+
+const (
+	// release is the Debian release whose BIRD runs: 2.0.12.
+	release = "bookworm"
+	// packages are BIRD and what the script below starts it with.
+	packages = "base-files bird2 dash coreutils iproute2"
+	// control is the socket that birdc talks to, and config the file that BIRD reads.
+	control, config = "/run/bird.ctl", "/run/bird.conf"
+)
+
+// script runs as process 1 of the namespaces. Its standard input is a pipe from the test: when that closes the script ends, and the kernel then ends all
+// processes of the process namespace and drops the mounts and links.
+const script = `set -eu
+root=$1
+mount --make-rprivate /
+mount --bind "$root" "$root"
+cd "$root"
+mount -t proc proc proc
+mount --rbind /dev dev
+mount -t tmpfs -o mode=755 tmpfs run
+printf %s "$3" >run/bird.conf
+exec chroot . /bin/sh -c '
+set -eu
+echo "$1" >/proc/sys/kernel/hostname
+ip link set lo up
+bird -f -c ` + config + ` -s ` + control + ` </dev/null &
+read -r _ || true
+' sh "$2"
+`
+
+// Options say how an Instance starts.
+type Options struct {
+	// Name becomes the host name; "bird" when empty.
+	Name string
+	// Config is the bird.conf that BIRD starts with.
+	Config string
+}
+
+// Instance is one BIRD. Everything of it ends with the test, also when the test binary is killed.
+type Instance struct {
+	pid    int
+	output *os.File
+}
+
+var _ frr.Machine = (*Instance)(nil)
+
+// Start runs BIRD and returns when it answers. The test fails where that does not come about.
+func Start(tb testing.TB, o Options) *Instance {
+	tb.Helper()
+	if o.Name == "" {
+		o.Name = "bird"
+	}
+	root, err := debian.Root(tb.Context(), "bird", release, packages)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	i := &Instance{}
+	if i.output, err = os.Create(filepath.Join(tb.TempDir(), "output")); err != nil {
+		tb.Fatal(err)
+	}
+	i.run(tb, root, o)
+	frr.Eventually(tb, frr.Patience, func() error {
+		out, err := i.Birdc(tb.Context(), "show status")
+		if err != nil || !strings.Contains(out, "Daemon is up and running") {
+			return fmt.Errorf("BIRD does not answer: %w: %s", err, out)
+		}
+		return nil
+	})
+	return i
+}
+
+func (i *Instance) run(tb testing.TB, root string, o Options) {
+	tb.Helper()
+	cmd := exec.Command("/bin/sh", "-c", script, "sh", root, o.Name, o.Config)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+	}
+	cmd.Stdout, cmd.Stderr = i.output, i.output
+	alive, err := cmd.StdinPipe()
+	if err != nil {
+		tb.Fatalf("make the pipe that keeps BIRD alive: %v", err)
+	}
+	if err := cmd.Start(); err != nil {
+		tb.Fatalf("start BIRD's namespaces: %v", err)
+	}
+	i.pid = cmd.Process.Pid
+	tb.Cleanup(func() {
+		_ = alive.Close()
+		_ = cmd.Process.Kill() // process 1: everything inside goes with it
+		_ = cmd.Wait()
+		text, err := os.ReadFile(i.output.Name())
+		if tb.Failed() {
+			tb.Logf("output of BIRD %s: %v\n%s", o.Name, err, text)
+		}
+		_ = i.output.Close() // only read from here on
+	})
+}
+
+// PID is the process id, on the machine, of the instance's process 1.
+func (i *Instance) PID() int { return i.pid }
+
+// Command prepares a program to run inside the instance, as root.
+func (i *Instance) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	line := append([]string{"-t", strconv.Itoa(i.pid), "-n", "-m", "-p", "-u", "-i", "-r", "-w", name}, args...)
+	cmd := exec.CommandContext(ctx, "/usr/bin/nsenter", line...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	return cmd
+}
+
+// Birdc gives one command to BIRD, as a person would, and returns what it printed.
+func (i *Instance) Birdc(ctx context.Context, command string) (string, error) {
+	out, err := i.Command(ctx, "birdc", append([]string{"-s", control}, strings.Fields(command)...)...).CombinedOutput()
+	if err != nil {
+		return string(out), fmt.Errorf("birdc %q: %w", command, err)
+	}
+	return string(out), nil
+}
+
+// Configure replaces BIRD's whole configuration while it runs. BIRD keeps the sessions whose settings stay the same.
+func (i *Instance) Configure(tb testing.TB, conf string) {
+	tb.Helper()
+	if err := os.WriteFile(filepath.Join("/proc", strconv.Itoa(i.pid), "root", config), []byte(conf), 0o644); err != nil {
+		tb.Fatalf("write BIRD's configuration: %v", err)
+	}
+	if out, err := i.Birdc(tb.Context(), "configure"); err != nil || !strings.Contains(out, "Reconfigur") {
+		tb.Fatalf("configure BIRD: %v\n%s", err, out)
+	}
+}
