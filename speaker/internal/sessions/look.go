@@ -15,7 +15,8 @@ const (
 	settleTime = 50 * time.Millisecond
 	// lookPause is the least time between two looks at FRR.
 	lookPause = 200 * time.Millisecond
-	// restingPause is between two looks while nothing is told to happen. They bring counts of prefixes, which change without an event.
+	// restingPause is between two looks while nothing is told to happen. They bring the counts of prefixes that the router sends, which change
+	// without an event.
 	restingPause = 15 * time.Second
 	// blindPause is the same while FRR does not tell what happens.
 	blindPause = time.Second

@@ -91,10 +91,17 @@ func (r *Reporter) Publish(report node.Report) {
 		changed = changed || before == nil || before.Name != n.Name || before.PeerASN != n.PeerASN
 	}
 	r.wanted = wanted{known: true, neighbors: neighbors}
-	if changed {
+	if changed || len(report.Applies) > 0 {
 		wake(r.poke)
 	}
+	if len(report.Applies) > 0 {
+		// By then bgpd has sent what it was given; of that it tells nothing.
+		time.AfterFunc(sentAfter, func() { wake(r.poke) })
+	}
 }
+
+// sentAfter is how long bgpd takes at most to send what a configuration brought: a second for policies to take effect, and the sending.
+const sentAfter = 1500 * time.Millisecond
 
 // wake makes a channel with room for one element have one.
 func wake(ch chan struct{}) {
