@@ -4,10 +4,69 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// LinkBandwidth has routes carry the link-bandwidth extended community
+// (draft-ietf-idr-link-bandwidth), by which routers weigh equal-cost paths.
+type LinkBandwidth struct {
+	// perEndpoint is how much each endpoint of the Service on the announcing
+	// node counts, 1 to 25600 Mbit/s; only the ratio between nodes matters to
+	// routers. The sum is capped at 25600 Mbit/s.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=25600
+	PerEndpoint int32 `json:"perEndpoint"`
+}
+
+// AttributeRange is a range of numbers, both ends included.
+//
+// +kubebuilder:validation:XValidation:rule="self.min <= self.max && self.max - self.min <= 255",message="min must not be above max, and max at most 255 above min: every value in use is an entry of each router's policy"
+type AttributeRange struct {
+	// min is the lowest number.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=4294967295
+	Min int64 `json:"min"`
+	// max is the highest number, at most 255 above min.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=4294967295
+	Max int64 `json:"max"`
+}
+
+// ServiceOverrides are the attributes that Services may choose by annotations.
+// What is not here they may not; a Service that asks for it is announced
+// without it, and gets an event that says so.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.localPref) || self.localPref.min >= 1",message="localPref.min must be at least 1: 0 stands for unset"
+type ServiceOverrides struct {
+	// communities are those that a Service may add with the annotation
+	// metallb.io/bgp-communities, a list separated by commas: in the form of
+	// spec.communities, where a Service may write the same text or the value.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=253
+	Communities []string `json:"communities,omitempty"`
+	// maxASPathPrepend is the largest number that a Service may choose in place
+	// of spec.asPathPrepend with metallb.io/bgp-as-path-prepend, 1 to 10.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10
+	MaxASPathPrepend int32 `json:"maxASPathPrepend,omitempty"`
+	// med is the range from which a Service may choose in place of spec.med
+	// with metallb.io/bgp-med.
+	// +optional
+	MED *AttributeRange `json:"med,omitempty"`
+	// localPref is the range from which a Service may choose in place of
+	// spec.localPref with metallb.io/bgp-local-pref.
+	// +optional
+	LocalPref *AttributeRange `json:"localPref,omitempty"`
+}
+
 // BGPAdvertisementSpec says which addresses are announced as routes, to which
 // routers, by which nodes and with which attributes.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.serviceSelectors) || self.serviceSelectors.size() == 0 || ((!has(self.aggregationLength) || self.aggregationLength == 32) && (!has(self.aggregationLengthV6) || self.aggregationLengthV6 == 128))",message="spec.serviceSelectors cannot be combined with spec.aggregationLength other than 32 or spec.aggregationLengthV6 other than 128: an aggregate covers addresses of Services that are not selected"
+// +kubebuilder:validation:XValidation:rule="!(has(self.linkBandwidth) || has(self.serviceOverrides)) || ((!has(self.aggregationLength) || self.aggregationLength == 32) && (!has(self.aggregationLengthV6) || self.aggregationLengthV6 == 128))",message="spec.linkBandwidth and spec.serviceOverrides cannot be combined with spec.aggregationLength other than 32 or spec.aggregationLengthV6 other than 128: an aggregate is the route of many Services"
 type BGPAdvertisementSpec struct {
 	// aggregationLength is the prefix length of the IPv4 routes, 1 to 32. 32
 	// announces each address by itself; less announces the network of that
@@ -76,6 +135,19 @@ type BGPAdvertisementSpec struct {
 	// +kubebuilder:validation:items:MaxLength=40
 	// +kubebuilder:validation:items:XValidation:rule="self.matches('^(rt|soo):[0-9]{1,10}:[0-9]{1,10}$') ? (int(self.split(':')[1]) <= 65535 ? int(self.split(':')[2]) <= 4294967295 : int(self.split(':')[1]) <= 4294967295 && int(self.split(':')[2]) <= 65535) : self.matches('^(rt|soo):[0-9]{1,3}[.][0-9]{1,3}[.][0-9]{1,3}[.][0-9]{1,3}:[0-9]{1,5}$')",message="an extended community is written rt:a:b or soo:a:b, where a is an AS number or an IPv4 address and at most one of a and b exceeds 65535",messageExpression="'found ' + self + ': an extended community is written rt:a:b or soo:a:b, where a is an AS number or an IPv4 address and at most one of a and b exceeds 65535'"
 	ExtCommunities []string `json:"extCommunities,omitempty"`
+
+	// linkBandwidth has the routes of Services with externalTrafficPolicy Local
+	// carry the link-bandwidth extended community in proportion to the
+	// endpoints that they have on the announcing node, so that routers send a
+	// node with nine of ten endpoints nine times as much as the other. Other
+	// Services' routes carry none: every node serves them alike.
+	// +optional
+	LinkBandwidth *LinkBandwidth `json:"linkBandwidth,omitempty"`
+
+	// serviceOverrides are attributes that a Service may choose for its own
+	// routes. Unset allows nothing.
+	// +optional
+	ServiceOverrides *ServiceOverrides `json:"serviceOverrides,omitempty"`
 
 	// ipAddressPools are the names of the IPAddressPools whose addresses are
 	// announced. With ipAddressPoolSelectors also empty, all pools are.

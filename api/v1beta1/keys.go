@@ -24,6 +24,14 @@ const (
 	AnnotationAllowSharedIP           = AnnotationPrefix + "allow-shared-ip"
 	DeprecatedAnnotationAllowSharedIP = DeprecatedAnnotationPrefix + "allow-shared-ip"
 
+	// AnnotationBGPCommunities, AnnotationBGPASPathPrepend, AnnotationBGPMED and
+	// AnnotationBGPLocalPref are what a Service asks of its BGP routes, within
+	// spec.serviceOverrides of the BGPAdvertisements that announce it.
+	AnnotationBGPCommunities   = AnnotationPrefix + "bgp-communities"
+	AnnotationBGPASPathPrepend = AnnotationPrefix + "bgp-as-path-prepend"
+	AnnotationBGPMED           = AnnotationPrefix + "bgp-med"
+	AnnotationBGPLocalPref     = AnnotationPrefix + "bgp-local-pref"
+
 	// AnnotationShareWith limits the namespaces whose Services may share the
 	// address: names separated by commas, or * for all, which is also what is
 	// meant without it. The Service's own namespace always may.

@@ -62,7 +62,7 @@ func (s *scope) decide(svc *Service) []decided {
 		d.Pool = pool
 		p := s.plan(pool, svc, addr.Is4())
 		if d.Reason = cmp.Or(p.reason, held); d.Reason.Code == ReasonNone {
-			d.Announce, d.Peers, d.plan = true, p.peers, p
+			d.Announce, d.Peers, d.plan, d.Remarks = true, p.peers, p, s.remarked(p, svc)
 		}
 	}
 	return all
@@ -89,19 +89,30 @@ type advertisement struct {
 	tag Tag
 	// order is the place in the list of all that select the node.
 	order int
+	// variants are those made so far; usual those of them that are there whatever Services there are, the plain one first.
+	variants map[wish]*variant
+	usual    []*variant
 }
 
 // bits is the length of the prefixes that the advertisement makes of one family's addresses. A length that the family does not have
 // means the address alone: never more than was asked for.
 func (a *advertisement) bits(is4 bool) int {
-	length, whole := a.AggregationLengthV6, 128
+	length, whole := a.AggregationLengthV6, a.whole(is4)
 	if is4 {
-		length, whole = a.AggregationLength, 32
+		length = a.AggregationLength
 	}
 	if length < 1 || length > whole {
 		return whole
 	}
 	return length
+}
+
+// whole is the length of the prefix that is one address.
+func (a *advertisement) whole(is4 bool) int {
+	if is4 {
+		return 32
+	}
+	return 128
 }
 
 // reaches tells whether the advertisement is for the peer of that name (rule B5).

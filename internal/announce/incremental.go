@@ -18,6 +18,8 @@ type Incremental struct {
 	spare [][]decided
 	// routes are what each router originates.
 	routes []routes
+	// needed are the variants for which neighbors have policies at present, besides the usual ones.
+	needed []*variant
 	layer2 *layer2
 }
 
@@ -28,7 +30,7 @@ func NewIncremental(in Input) *Incremental {
 	n := &Incremental{scope: s, bgp: s.bgp(), layer2: newLayer2(s, &in)}
 	n.routes = make([]routes, len(n.bgp.Routers))
 	for i := range n.routes {
-		n.routes[i] = routes{claims: map[netip.Prefix]claims{}, prefixes: []Prefix{}}
+		n.routes[i] = routes{scope: s, claims: map[netip.Prefix]claims{}, prefixes: []Prefix{}}
 	}
 	return n
 }
@@ -105,6 +107,7 @@ func (n *Incremental) node(verdicts int) Node {
 	for i := range n.routes {
 		node.BGP.Routers[i].Prefixes = n.routes[i].settle()
 	}
+	n.equip(&node.BGP)
 	for _, outcome := range n.outcomes {
 		for i := range outcome {
 			node.Verdicts = append(node.Verdicts, &outcome[i].Verdict)
@@ -113,8 +116,25 @@ func (n *Incremental) node(verdicts int) Node {
 	return node
 }
 
+// equip gives the neighbors the policies for the variants that prefixes carry. While those are the same the neighbors stay what they were.
+func (n *Incremental) equip(bgp *BGP) {
+	needed := n.scope.needed(bgp.Routers)
+	if slices.Equal(needed, n.needed) {
+		return
+	}
+	n.needed = needed
+	for i := range bgp.Routers {
+		neighbors := slices.Clone(bgp.Routers[i].Neighbors)
+		for k := range neighbors {
+			neighbors[k].Policies = n.scope.policies(neighbors[k].Name, needed)
+		}
+		bgp.Routers[i].Neighbors, n.bgp.Routers[i].Neighbors = neighbors, neighbors
+	}
+}
+
 // routes are the prefixes that one router originates, with how many addresses ask for each.
 type routes struct {
+	scope  *scope
 	claims map[netip.Prefix]claims
 	// touched are the prefixes whose claims changed since prefixes was made.
 	touched  []netip.Prefix
@@ -173,14 +193,17 @@ func change(list []claim, by *route, count int) []claim {
 }
 
 // tags returns the tags of every route that produces the prefix (rule B2). It never writes to a list of tags, which many prefixes share.
-func (c *claims) tags() []Tag {
+func (c *claims) tags(s *scope) []Tag {
 	tags := c.first.route.tags
+	if len(c.more) == 0 {
+		return tags
+	}
 	for _, other := range c.more {
 		if !slices.Equal(tags, other.route.tags) {
 			tags = unite(tags, other.route.tags)
 		}
 	}
-	return tags
+	return s.reconcile(tags)
 }
 
 // settle returns the sorted prefixes with their tags. Earlier results stay as they are.
@@ -199,7 +222,7 @@ func (r *routes) settle() []Prefix {
 		}
 		old = old[at:]
 		if all, wanted := r.claims[prefix]; wanted {
-			now = append(now, Prefix{Prefix: prefix, Tags: all.tags()})
+			now = append(now, Prefix{Prefix: prefix, Tags: all.tags(r.scope)})
 		}
 	}
 	r.prefixes, r.touched = append(now, old...), r.touched[:0]

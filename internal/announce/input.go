@@ -62,6 +62,8 @@ type Service struct {
 	Local bool
 	// SharingKey is the allow-shared-ip annotation, "" when absent.
 	SharingKey string
+	// Asked is what annotations ask of the routes.
+	Asked Asked
 	// Endpoints is where traffic can go.
 	Endpoints Endpoints
 }

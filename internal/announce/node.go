@@ -68,7 +68,7 @@ type Router struct {
 // at least one of the policies. Its SourceAddress is this node's, and there are no Sources any more.
 type Neighbor struct {
 	intent.Peer
-	// Policies are sorted by advertisement name.
+	// Policies are sorted by advertisement name; the one without Variant is the first of its advertisement.
 	Policies []Policy
 }
 
@@ -82,8 +82,10 @@ func (n *Neighbor) IPv6() bool { return n.DualStack || n.Interface != "" || n.Ad
 type Policy struct {
 	// Advertisement is the BGPAdvertisement's name, and Tag the mark that its prefixes carry inside the node's own RIB.
 	Advertisement string
-	Tag           Tag
-	Communities   []intent.Community
+	// Variant says how it differs from what the advertisement does for most Services, "" where it does not. Each has a Tag of its own.
+	Variant     string
+	Tag         Tag
+	Communities []intent.Community
 	// ExtCommunities are route targets and sites of origin.
 	ExtCommunities []intent.ExtCommunity
 	// LocalPref is 0 when the attribute is left alone.
@@ -93,11 +95,14 @@ type Policy struct {
 	ASPathPrepend int
 	// MED is the MULTI_EXIT_DISC attribute.
 	MED intent.MED
+	// LinkBandwidth is what the link-bandwidth community says, in Mbit/s; 0 for none.
+	LinkBandwidth uint32
 }
 
 // Tag marks the prefixes of one BGPAdvertisement inside the node's RIB. It is derived from the advertisement's name alone, so that it is
 // the same after a restart and does not change with the advertisement's content. It is rendered as the large community TagASN:High:Low
 // and removed before a prefix leaves the node.
+// The mark of a variant is derived from the name and from what the variant is.
 type Tag struct{ High, Low uint32 }
 
 // TagASN is the first part of the large communities that carry tags. RFC 7300 reserves AS 4294967295, so no real network uses it.
@@ -139,6 +144,8 @@ type Verdict struct {
 	Reason   Reason
 	// Peers are the BGPPeers that get the address, sorted; empty for a no and for layer 2.
 	Peers []string
+	// Remarks are what the user should know of an address that is announced.
+	Remarks []Remark
 	// Owner is the node that announces the address by layer 2; "" when nobody does, when this node cannot know, and for BGP.
 	Owner string
 }
@@ -167,6 +174,21 @@ const (
 	ReasonNotMember        ReasonCode = "speakerNotAlive"
 	ReasonInterfaceMissing ReasonCode = "interfaceMissing"
 	ReasonImpaired         ReasonCode = "nodeImpaired"
+)
+
+// Remark is something wrong with an address that is announced all the same; its code is one of the Remark... ones.
+type Remark struct {
+	Reason
+	// Here tells that this is the node that tells the user, the first by name of those that would: others say the same.
+	Here bool
+}
+
+// The codes of remarks.
+const (
+	// RemarkNotAllowed: annotations of the Service ask for what the advertisement does not allow; that part is ignored.
+	RemarkNotAllowed ReasonCode = "attributeNotAllowed"
+	// RemarkLocalAggregate is rule B3: with externalTrafficPolicy Local an aggregate draws traffic that the node can't serve.
+	RemarkLocalAggregate ReasonCode = "localAggregate"
 )
 
 // Reason explains a no: its code and a sentence with the data behind it, for people.

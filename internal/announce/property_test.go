@@ -60,13 +60,24 @@ func drawConfig(t *rapid.T) intent.Snapshot {
 		s.Peers = append(s.Peers, p)
 	}
 	for i := range rapid.IntRange(0, 4).Draw(t, "ads") {
-		s.BGPAdvertisements = append(s.BGPAdvertisements, intent.BGPAdvertisement{
+		ad := intent.BGPAdvertisement{
 			Name: fmt.Sprintf("ad%d", i), LocalPref: rapid.SampledFrom([]uint32{0, 0, 0, 100, 200}).Draw(t, "localPref"),
 			AggregationLength:   rapid.SampledFrom([]int{32, 32, 24, 16}).Draw(t, "length"),
 			AggregationLengthV6: rapid.SampledFrom([]int{128, 64}).Draw(t, "lengthV6"),
 			Pools:               rapid.SliceOfNDistinct(rapid.SampledFrom(poolNames), 0, 3, rapid.ID).Draw(t, "pools"),
 			Peers:               drawNames(t, "peer", "ad peers"), Nodes: drawSelector(t, "zone", "ad nodes"), Services: drawSelector(t, "team", "ad services"),
-		})
+			MED: rapid.SampledFrom([]intent.MED{{}, {}, {Set: true}, {Set: true, Value: 5}}).Draw(t, "med"), ASPathPrepend: rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "prepend"),
+		}
+		if rapid.Bool().Draw(t, "whole") { // then it may leave things to Services
+			ad.AggregationLength, ad.AggregationLengthV6 = 32, 128
+			ad.LinkBandwidth = rapid.SampledFrom([]uint32{0, 0, 100, 20000}).Draw(t, "link bandwidth")
+			ad.Overrides.MaxASPathPrepend = rapid.IntRange(0, 3).Draw(t, "max prepend")
+			ad.Overrides.MED = intent.Span{Set: rapid.Bool().Draw(t, "med span"), Max: 7}
+			if rapid.Bool().Draw(t, "choice") {
+				ad.Overrides.Communities = []intent.AllowedCommunity{{Text: "1:1", Value: intent.Community{A: 1, B: 1}}, {Text: "no-export", Value: intent.Community{A: 65535, B: 65281}}}
+			}
+		}
+		s.BGPAdvertisements = append(s.BGPAdvertisements, ad)
 	}
 	return s
 }
@@ -76,6 +87,7 @@ func drawService(t *rapid.T, name string) announce.Service {
 	for _, a := range rapid.SliceOfNDistinct(rapid.SampledFrom(addresses), 0, 3, rapid.ID).Draw(t, "addresses") {
 		svc.Addresses = append(svc.Addresses, netip.MustParseAddr(a))
 	}
+	svc.Asked = rapid.SampledFrom([]announce.Asked{{}, {}, {MED: "5"}, {MED: "7", ASPathPrepend: "0"}, {Communities: "no-export, 1:1"}, {ASPathPrepend: "3", LocalPref: "9", Communities: "2:2"}}).Draw(t, "asked")
 	svc.Endpoints.OnNode = map[string]int{}
 	for _, node := range []string{"n0", "n1"} {
 		if n := rapid.IntRange(0, 2).Draw(t, "endpoints"); n > 0 {
@@ -259,6 +271,17 @@ func TestSessionsDoNotDependOnServices(t *testing.T) {
 		idle := announce.Compute(in).BGP
 		for i := range busy.Routers {
 			busy.Routers[i].Prefixes, idle.Routers[i].Prefixes = nil, nil
+			for k := range busy.Routers[i].Neighbors {
+				policies := &busy.Routers[i].Neighbors[k].Policies
+				had := idle.Routers[i].Neighbors[k].Policies
+				// But for variants that Services ask for: what is there without them stays as it is.
+				*policies = slices.DeleteFunc(slices.Clone(*policies), func(p announce.Policy) bool {
+					return p.Variant != "" && !slices.ContainsFunc(had, func(o announce.Policy) bool { return o.Tag == p.Tag })
+				})
+				if len(*policies) == 0 {
+					*policies = had[:0]
+				}
+			}
 		}
 		if !reflect.DeepEqual(busy, idle) {
 			t.Fatalf("sessions differ:\nbusy %+v\nidle %+v", busy, idle)

@@ -121,11 +121,11 @@ func (s *scope) noPeer(ads []*advertisement, is4 bool) Reason {
 	return Reason{ReasonNoPeer, detail}
 }
 
-func conflict(a, b *advertisement, attr attribute, bits int, peer string) Reason {
+func conflict(a, b *Policy, attr attribute, bits int, peer string) Reason {
 	theirs, _ := attr.value(a)
 	value, _ := attr.value(b)
 	return Reason{ReasonConflictingAds, fmt.Sprintf("for the same /%d to BGPPeer %s, BGPAdvertisement %s sets %s %d and BGPAdvertisement %s sets %d",
-		bits, peer, a.Name, attr.name, theirs, b.Name, value)}
+		bits, peer, a.Advertisement, attr.name, theirs, b.Advertisement, value)}
 }
 
 // carries tells whether the session carries routes of the family (rule B13).

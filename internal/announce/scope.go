@@ -21,6 +21,9 @@ type scope struct {
 	// pools are the advertisements by pool.
 	pools map[string]*poolScope
 	ads   []*advertisement
+	// byTag are all variants of ads made so far, usuals how many of them are usual.
+	byTag  map[Tag]*variant
+	usuals int
 	// key is scratch space for poolScope.plans.
 	key []byte
 }
@@ -31,14 +34,14 @@ type poolScope struct {
 	ads []*advertisement
 	// elsewhere are the names of advertisements of the pool that do not select the node.
 	elsewhere []string
-	// plans are keyed by the family and by the ads that select a Service.
-	plans map[string]*plan
+	// plans are keyed by the sort of Service and by the ads that select one.
+	plans map[sort]map[string]*plan
 	// missing tells that the pool is not in force, and that ads has those that are for every pool all the same.
 	missing bool
 }
 
 func newScope(in *Input) *scope {
-	s := &scope{in: in, pools: map[string]*poolScope{}}
+	s := &scope{in: in, pools: map[string]*poolScope{}, byTag: map[Tag]*variant{}}
 	if i := slices.IndexFunc(in.Nodes, func(n NodeInfo) bool { return n.Name == in.Node }); i >= 0 {
 		s.node = &in.Nodes[i]
 		s.selectPeers()
@@ -75,7 +78,7 @@ func (s *scope) selectAdvertisements() {
 	for _, ad := range all {
 		var here *advertisement
 		if s.node != nil && ad.Nodes.MatchesOrEmpty(s.node.Labels) {
-			here = &advertisement{BGPAdvertisement: ad, tag: TagOf(ad.Name), order: len(s.ads)}
+			here = &advertisement{BGPAdvertisement: ad, tag: TagOf(ad.Name), order: len(s.ads), variants: map[wish]*variant{}}
 			s.ads = append(s.ads, here)
 		}
 		for _, name := range ad.Pools {
@@ -87,12 +90,16 @@ func (s *scope) selectAdvertisements() {
 			}
 		}
 	}
+	for _, ad := range s.ads {
+		ad.usual = s.usual(ad)
+	}
+	s.usuals = len(s.byTag)
 }
 
 func (s *scope) pool(name string) *poolScope {
 	p := s.pools[name]
 	if p == nil {
-		p = &poolScope{plans: map[string]*plan{}}
+		p = &poolScope{plans: map[sort]map[string]*plan{}}
 		s.pools[name] = p
 	}
 	return p
@@ -128,7 +135,7 @@ func (s *scope) bgp() BGP {
 		if !r.RouterID.IsValid() {
 			r.RouterID = p.RouterID
 		}
-		n := Neighbor{Peer: *p, Policies: s.policies(p.Name)}
+		n := Neighbor{Peer: *p, Policies: s.policies(p.Name, nil)}
 		n.SourceAddress, n.Sources = p.SourceOn(s.node.Name, s.node.Labels), nil
 		r.Neighbors = append(r.Neighbors, n)
 		used[p.BFDProfile] = true
@@ -140,19 +147,4 @@ func (s *scope) bgp() BGP {
 	}
 	slices.SortFunc(b.BFDProfiles, func(x, y intent.BFDProfile) int { return cmp.Compare(x.Name, y.Name) })
 	return b
-}
-
-// policies are those of every advertisement that this node makes to a peer, whether or not a Service uses it now: so the first Service
-// does not change a policy.
-func (s *scope) policies(peer string) []Policy {
-	var policies []Policy
-	for _, ad := range s.ads {
-		if ad.reaches(peer) {
-			policies = append(policies, Policy{
-				Advertisement: ad.Name, Tag: ad.tag, Communities: ad.Communities, ExtCommunities: ad.ExtCommunities,
-				LocalPref: ad.LocalPref, ASPathPrepend: ad.ASPathPrepend, MED: ad.MED,
-			})
-		}
-	}
-	return policies
 }

@@ -22,6 +22,8 @@ type parsedBGPAdvertisement struct {
 	Pools       poolChoice
 	Peers       []string
 	Communities []string
+	// Choices are the communities that Services may choose from.
+	Choices []string
 }
 
 // parsedL2Advertisement is the same for layer 2.
@@ -52,6 +54,8 @@ func parseBGPAdvertisement(a *about, raw *RawBGPAdvertisement) parsedBGPAdvertis
 		Peers:       raw.Peers,
 		Communities: raw.Communities,
 	}
+	a.linkBandwidth(&p.Ad, raw)
+	a.overrides(&p, raw)
 	a.distinct("spec.peers", raw.Peers)
 	a.distinct("spec.communities", raw.Communities)
 	a.distinct("spec.extCommunities", raw.ExtCommunities)

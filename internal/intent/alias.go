@@ -101,17 +101,7 @@ const maxCommunities = 63
 func (b *builder) communities(a *about, list []string) (resolved []Community, ok bool) {
 	ok = true
 	for i, text := range list {
-		field := item("spec.communities", i)
-		if known, found := b.aliases[text]; found {
-			resolved = append(resolved, known.Value)
-			continue
-		}
-		if _, known := wellKnown[text]; !known && !strings.Contains(text, ":") {
-			a.unresolved(RuleCommunityAlias, field, quote(text), "no Community object defines this alias; "+wantedCommunity+", or an alias")
-			ok = false
-			continue
-		}
-		c, valid := a.community(field, text)
+		c, valid := b.community(a, item("spec.communities", i), text)
 		resolved, ok = append(resolved, c), ok && valid
 	}
 	slices.SortFunc(resolved, Community.Compare)
@@ -121,4 +111,16 @@ func (b *builder) communities(a *about, list []string) (resolved []Community, ok
 		ok = false
 	}
 	return resolved, ok
+}
+
+// community resolves one community: an alias, a well-known name or numbers.
+func (b *builder) community(a *about, field, text string) (c Community, ok bool) {
+	if known, found := b.aliases[text]; found {
+		return known.Value, true
+	}
+	if _, known := wellKnown[text]; !known && !strings.Contains(text, ":") {
+		a.unresolved(RuleCommunityAlias, field, quote(text), "no Community object defines this alias; "+wantedCommunity+", or an alias")
+		return c, false
+	}
+	return a.community(field, text)
 }

@@ -23,6 +23,7 @@ func attributes() []attribute {
 			func(p *Peer) bool { return !p.Internal() },
 		},
 		{RuleMEDDiffers, "spec.med", func(ad *BGPAdvertisement) (uint32, bool) { return ad.MED.Value, ad.MED.Set }, nil},
+		{RuleLinkBandwidthDiffers, "spec.linkBandwidth.perEndpoint", func(ad *BGPAdvertisement) (uint32, bool) { return ad.LinkBandwidth, ad.LinkBandwidth != 0 }, nil},
 	}
 }
 

@@ -15,6 +15,11 @@ func (b *builder) useBGPAdvertisement(a *about, p parsedBGPAdvertisement, old bo
 	if ok {
 		p.Ad.Communities = communities
 	}
+	choices, known := b.choices(a, p.Choices)
+	if known {
+		p.Ad.Overrides.Communities = choices
+	}
+	ok = ok && known
 	p.Ad.Pools, p.Ad.FormerPools = b.poolsOf(a, p.Pools)
 	peers, silent := b.peersOf(a, p.Peers)
 	p.Ad.Peers = peers
@@ -91,7 +96,7 @@ func (b *builder) dropTooLarge(a *about, ad *BGPAdvertisement) {
 // sameBGP tells whether two advertisements differ in nothing but their names.
 func sameBGP(a, o *BGPAdvertisement) bool {
 	return a.AggregationLength == o.AggregationLength && a.AggregationLengthV6 == o.AggregationLengthV6 && a.LocalPref == o.LocalPref &&
-		a.ASPathPrepend == o.ASPathPrepend && a.MED == o.MED && slices.Equal(a.ExtCommunities, o.ExtCommunities) &&
+		a.ASPathPrepend == o.ASPathPrepend && a.MED == o.MED && a.LinkBandwidth == o.LinkBandwidth && sameOverrides(&a.Overrides, &o.Overrides) && slices.Equal(a.ExtCommunities, o.ExtCommunities) &&
 		slices.Equal(a.Communities, o.Communities) && slices.Equal(a.Pools, o.Pools) && slices.Equal(a.Peers, o.Peers) &&
 		sameSet(a.Nodes, o.Nodes) && sameSet(a.Services, o.Services)
 }

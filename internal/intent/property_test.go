@@ -112,6 +112,8 @@ func drawBGP(t *rapid.T, m intent.Meta) intent.RawBGPAdvertisement {
 	return intent.RawBGPAdvertisement{
 		Meta: m, AggregationLength: pick(t, "length", nil, nil, new(int32(32)), new(int32(24)), new(int32(40))), LocalPref: pick(t, "pref", uint32(0), 0, 100, 200),
 		ASPathPrepend: pick(t, "prepend", int32(0), 0, 1, 2, 11), MED: pick(t, "med", nil, nil, new(int64(0)), new(int64(7)), new(int64(-1))),
+		LinkBandwidth:  pick(t, "link bandwidth", nil, nil, new(int32(0)), new(int32(100))),
+		Overrides:      pick(t, "overrides", nil, nil, &intent.RawOverrides{MaxASPathPrepend: 3, Communities: []string{"x", "1:1"}}, &intent.RawOverrides{MED: &intent.RawRange{Min: 7, Max: 5}}),
 		ExtCommunities: some(t, "extended communities", "rt:1:1", "soo:1.2.3.4:5", "rt:1"),
 		Communities:    some(t, "communities", "1:1", "x", "y", "1:99999", "no-export"), Pools: some(t, "pools", "a", "b", "c"), PoolSelectors: drawSelectors(t, "name", "a", "b"),
 		NodeSelectors: drawSelectors(t, "rack", "a", "b"), ServiceSelectors: drawSelectors(t, "app", "dns", "web"), Peers: some(t, "peers", "a", "b", "c"),

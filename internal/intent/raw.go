@@ -131,15 +131,28 @@ type RawBGPAdvertisement struct {
 	LocalPref           uint32
 	ASPathPrepend       int32
 	// MED is nil where the user wrote nothing.
-	MED              *int64
-	Communities      []string
-	ExtCommunities   []string
+	MED            *int64
+	Communities    []string
+	ExtCommunities []string
+	// LinkBandwidth is spec.linkBandwidth.perEndpoint, Overrides spec.serviceOverrides; nil where the user wrote nothing.
+	LinkBandwidth    *int32
+	Overrides        *RawOverrides
 	Pools            []string
 	PoolSelectors    []RawSelector
 	NodeSelectors    []RawSelector
 	ServiceSelectors []RawSelector
 	Peers            []string
 }
+
+// RawOverrides is a BGPAdvertisement's spec.serviceOverrides. Ranges are nil where the user wrote nothing.
+type RawOverrides struct {
+	Communities      []string
+	MaxASPathPrepend int32
+	MED, LocalPref   *RawRange
+}
+
+// RawRange is a range of numbers.
+type RawRange struct{ Min, Max int64 }
 
 // RawL2Advertisement is an L2Advertisement.
 type RawL2Advertisement struct {

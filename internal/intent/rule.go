@@ -100,22 +100,25 @@ const (
 
 // Rules of BGPAdvertisement and L2Advertisement; RulePoolMissing is one of all kinds that name pools.
 const (
-	RuleAggregation        Rule = "AggregationLength"
-	RuleAggregateTooLarge  Rule = "AggregateTooLarge"
-	RuleServiceAggregation Rule = "ServiceAggregation"
-	RulePoolMissing        Rule = "PoolMissing"
-	RulePeerMissing        Rule = "PeerMissing"
-	RuleLocalPref          Rule = "LocalPref"
-	RuleLocalPrefExternal  Rule = "LocalPrefExternal"
-	RulePrepend            Rule = "ASPathPrepend"
-	RulePrependDiffers     Rule = "ASPathPrependDiffers"
-	RulePrependInternal    Rule = "ASPathPrependInternal"
-	RuleMED                Rule = "MED"
-	RuleMEDDiffers         Rule = "MEDDiffers"
-	RuleExtCommunity       Rule = "ExtCommunity"
-	RuleEqual              Rule = "EqualAdvertisement"
-	RuleWeight             Rule = "Weight"
-	RulePlacement          Rule = "Placement"
+	RuleAggregation          Rule = "AggregationLength"
+	RuleAggregateTooLarge    Rule = "AggregateTooLarge"
+	RuleServiceAggregation   Rule = "ServiceAggregation"
+	RulePoolMissing          Rule = "PoolMissing"
+	RulePeerMissing          Rule = "PeerMissing"
+	RuleLocalPref            Rule = "LocalPref"
+	RuleLocalPrefExternal    Rule = "LocalPrefExternal"
+	RulePrepend              Rule = "ASPathPrepend"
+	RulePrependDiffers       Rule = "ASPathPrependDiffers"
+	RulePrependInternal      Rule = "ASPathPrependInternal"
+	RuleMED                  Rule = "MED"
+	RuleMEDDiffers           Rule = "MEDDiffers"
+	RuleExtCommunity         Rule = "ExtCommunity"
+	RuleLinkBandwidth        Rule = "LinkBandwidth"
+	RuleLinkBandwidthDiffers Rule = "LinkBandwidthDiffers"
+	RuleServiceOverrides     Rule = "ServiceOverrides"
+	RuleEqual                Rule = "EqualAdvertisement"
+	RuleWeight               Rule = "Weight"
+	RulePlacement            Rule = "Placement"
 )
 
 // Rules returns every rule, in the order of the documentation.
@@ -134,6 +137,7 @@ func Rules() []Rule {
 		RuleBFDName, RuleBFDInterval, RuleBFDMultiple, RuleBFDTTL,
 		RuleAliasName, RuleDuplicateAlias, RuleCommunity, RuleCommunityReserved, RuleCommunityAlias, RuleCommunityCount,
 		RuleAggregation, RuleAggregateTooLarge, RuleServiceAggregation, RulePoolMissing, RulePeerMissing, RuleLocalPref,
-		RuleLocalPrefExternal, RulePrepend, RulePrependDiffers, RulePrependInternal, RuleMED, RuleMEDDiffers, RuleExtCommunity, RuleEqual, RuleWeight, RulePlacement,
+		RuleLocalPrefExternal, RulePrepend, RulePrependDiffers, RulePrependInternal, RuleMED, RuleMEDDiffers, RuleExtCommunity, RuleLinkBandwidth, RuleLinkBandwidthDiffers,
+		RuleServiceOverrides, RuleEqual, RuleWeight, RulePlacement,
 	}
 }

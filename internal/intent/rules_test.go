@@ -550,6 +550,37 @@ func advertisementRows() []row {
 			`invalid BGPAdvertisement lab/first: spec.extCommunities[3] is "rt:1.2.3.4:65536": must be rt:a:b or soo:a:b, where a is an AS number or an IPv4 address and at most one of a and b exceeds 65535`,
 			`invalid BGPAdvertisement lab/first: spec.extCommunities[4] is "soo:1": must be rt:a:b or soo:a:b, where a is an AS number or an IPv4 address and at most one of a and b exceeds 65535`,
 			`invalid BGPAdvertisement lab/first: spec.extCommunities[5] is "soo:4294967296:1": must be rt:a:b or soo:a:b, where a is an AS number or an IPv4 address and at most one of a and b exceeds 65535`),
+		onBGP(intent.RuleLinkBandwidth, "none", func(a *intent.RawBGPAdvertisement) { a.LinkBandwidth = new(int32(0)) },
+			`invalid BGPAdvertisement lab/first: spec.linkBandwidth.perEndpoint is 0: must be 1 to 25600 Mbit/s`),
+		onBGP(intent.RuleLinkBandwidth, "of an aggregate", func(a *intent.RawBGPAdvertisement) {
+			a.LinkBandwidth, a.AggregationLength = new(int32(1)), new(int32(24))
+		}, `invalid BGPAdvertisement lab/first: spec.linkBandwidth is given with aggregation lengths 24 and 128: an aggregate is the route of many Services; use 32 and 128, or no spec.linkBandwidth`),
+		{
+			intent.RuleLinkBandwidthDiffers, "newer advertisement", func(r *intent.Raw) {
+				r.BGPAdvertisements[0].LinkBandwidth = new(int32(1))
+				r.BGPAdvertisements = append(r.BGPAdvertisements, bgp("second", 20, "first"))
+				r.BGPAdvertisements[1].LinkBandwidth = new(int32(2))
+			},
+			[]string{`conflict BGPAdvertisement lab/second: spec.linkBandwidth.perEndpoint is 2: the older BGPAdvertisement lab/first has 1 for the same routes of IPAddressPool first; the pool is left out of this advertisement`},
+			nil, nil,
+		},
+		onBGP(intent.RuleServiceOverrides, "ranges", func(a *intent.RawBGPAdvertisement) {
+			a.Overrides = &intent.RawOverrides{MED: &intent.RawRange{Min: 0, Max: 256}, LocalPref: &intent.RawRange{Min: 0, Max: 7}}
+		},
+			`invalid BGPAdvertisement lab/first: spec.serviceOverrides.localPref is 0 to 7: must be two numbers of 1 to 4294967295, the first not above the second and at most 255 below it`,
+			`invalid BGPAdvertisement lab/first: spec.serviceOverrides.med is 0 to 256: must be two numbers of 0 to 4294967295, the first not above the second and at most 255 below it`),
+		onBGP(intent.RuleServiceOverrides, "of an aggregate", func(a *intent.RawBGPAdvertisement) {
+			a.Overrides, a.AggregationLengthV6 = &intent.RawOverrides{MaxASPathPrepend: 11}, new(int32(64))
+		},
+			`invalid BGPAdvertisement lab/first: spec.serviceOverrides is given with aggregation lengths 32 and 64: an aggregate is the route of many Services; use 32 and 128, or no spec.serviceOverrides`,
+			`invalid BGPAdvertisement lab/first: spec.serviceOverrides.maxASPathPrepend is 11: must be 0 to 10`),
+		{
+			intent.RuleCommunityAlias, "that Services may choose", func(r *intent.Raw) {
+				r.BGPAdvertisements[0].Overrides = &intent.RawOverrides{Communities: []string{"no-export", "first", "green"}}
+			},
+			[]string{`unresolved BGPAdvertisement lab/first: spec.serviceOverrides.communities[2] is "green": no Community object defines this alias; must be a:b with numbers of 0 to 65535, large:a:b:c with numbers of 0 to 4294967295, or a well-known name such as no-export, or an alias`},
+			[]string{bgpLine}, nil,
+		},
 		{
 			intent.RuleEqual, "BGP", func(r *intent.Raw) {
 				r.BGPAdvertisements = append(r.BGPAdvertisements, r.BGPAdvertisements[0])

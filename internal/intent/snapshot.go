@@ -194,6 +194,10 @@ type BGPAdvertisement struct {
 	// Communities are sorted and free of duplicates, aliases already resolved; so are ExtCommunities.
 	Communities    []Community
 	ExtCommunities []ExtCommunity
+	// LinkBandwidth is how much each local endpoint adds to the link-bandwidth community of a Local Service, in Mbit/s; 0 for no such community.
+	LinkBandwidth uint32
+	// Overrides are what Services may choose for themselves.
+	Overrides Overrides
 	// Pools are the names of the pools it applies to, already resolved from names and selectors, sorted.
 	Pools []string
 	FormerPools
@@ -208,6 +212,38 @@ type BGPAdvertisement struct {
 type MED struct {
 	Set   bool
 	Value uint32
+}
+
+// Overrides are what Services may choose by annotations. The zero value allows nothing.
+type Overrides struct {
+	// Communities are those that they may add, sorted.
+	Communities []AllowedCommunity
+	// MaxASPathPrepend is the largest number that they may choose; 0 allows none.
+	MaxASPathPrepend int
+	MED, LocalPref   Span
+}
+
+// AllowedCommunity is a community with the text that the advertisement has for it: an alias, a name or numbers.
+type AllowedCommunity struct {
+	Text  string
+	Value Community
+}
+
+// Allows returns the community that a Service means by text: the text of the advertisement, or another one for the same value.
+func (o *Overrides) Allows(text string) (Community, bool) {
+	for _, c := range o.Communities {
+		if c.Text == text {
+			return c.Value, true
+		}
+	}
+	c, ok := parseCommunity(text)
+	return c, ok && slices.ContainsFunc(o.Communities, func(a AllowedCommunity) bool { return a.Value == c })
+}
+
+// Span is a range of numbers, both ends included.
+type Span struct {
+	Set      bool
+	Min, Max uint32
 }
 
 // FormerPools says to which pools that are not in force an advertisement applies: live addresses may still be from such pools. Of pools that

@@ -230,3 +230,13 @@ func TestGivenAServiceWithoutSlicesWhenReadThenNothingServes(t *testing.T) {
 		t.Errorf("service is %+v", got)
 	}
 }
+
+func TestGivenAServiceThatAsksForAttributesWhenReadThenItsWordsAreThere(t *testing.T) {
+	svc := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
+		"metallb.io/bgp-communities": "no-export,blue", "metallb.io/bgp-as-path-prepend": "2", "metallb.io/bgp-med": "7", "metallb.io/bgp-local-pref": "x",
+	}}}
+	want := announce.Asked{Communities: "no-export,blue", ASPathPrepend: "2", MED: "7", LocalPref: "x"}
+	if got := kubeview.Service(svc, nil).Asked; got != want {
+		t.Errorf("asked is %+v, wanted %+v", got, want)
+	}
+}

@@ -175,7 +175,7 @@ func duration(d *metav1.Duration) *time.Duration {
 
 func rawBGPAdvertisement(a *v1beta1.BGPAdvertisement) intent.RawBGPAdvertisement {
 	s := &a.Spec
-	return intent.RawBGPAdvertisement{
+	raw := intent.RawBGPAdvertisement{
 		Meta:                meta(&a.ObjectMeta),
 		AggregationLength:   s.AggregationLength,
 		AggregationLengthV6: s.AggregationLengthV6,
@@ -190,6 +190,22 @@ func rawBGPAdvertisement(a *v1beta1.BGPAdvertisement) intent.RawBGPAdvertisement
 		ServiceSelectors:    rawSelectors(s.ServiceSelectors),
 		Peers:               s.Peers,
 	}
+	if s.LinkBandwidth != nil {
+		raw.LinkBandwidth = &s.LinkBandwidth.PerEndpoint
+	}
+	if o := s.ServiceOverrides; o != nil {
+		raw.Overrides = &intent.RawOverrides{
+			Communities: o.Communities, MaxASPathPrepend: o.MaxASPathPrepend, MED: rawRange(o.MED), LocalPref: rawRange(o.LocalPref),
+		}
+	}
+	return raw
+}
+
+func rawRange(r *v1beta1.AttributeRange) *intent.RawRange {
+	if r == nil {
+		return nil
+	}
+	return &intent.RawRange{Min: r.Min, Max: r.Max}
 }
 
 func rawL2Advertisement(a *v1beta1.L2Advertisement) intent.RawL2Advertisement {

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/ipam"
 )
@@ -26,7 +27,13 @@ func Service(svc *corev1.Service, slices []*discoveryv1.EndpointSlice) announce.
 		Pool:       pool,
 		Local:      svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
 		SharingKey: key,
-		Endpoints:  endpoints(slices),
+		Asked: announce.Asked{
+			Communities:   svc.Annotations[v1beta1.AnnotationBGPCommunities],
+			ASPathPrepend: svc.Annotations[v1beta1.AnnotationBGPASPathPrepend],
+			MED:           svc.Annotations[v1beta1.AnnotationBGPMED],
+			LocalPref:     svc.Annotations[v1beta1.AnnotationBGPLocalPref],
+		},
+		Endpoints: endpoints(slices),
 	}
 }
 

@@ -104,6 +104,8 @@ func drawUserConfiguration(t *rapid.T) intent.Raw {
 			Meta: drawMeta(t, fmt.Sprintf("ad-%d", i)), AggregationLength: &length,
 			LocalPref:   rapid.SampledFrom([]uint32{0, 100, 200}).Draw(t, "localPref"),
 			Communities: []string{drawText(t, "community", "1:1", "large:1:2:3")}, ExtCommunities: []string{drawText(t, "extended community", "rt:1:2", "soo:1.2.3.4:5")},
+			LinkBandwidth: rapid.SampledFrom([]*int32{nil, new(int32(100)), new(int32(30000))}).Draw(t, "linkBandwidth"),
+			Overrides:     &intent.RawOverrides{Communities: []string{drawText(t, "choice", "1:1", "no-export")}, MaxASPathPrepend: 10, MED: &intent.RawRange{Min: 5, Max: 9}},
 			ASPathPrepend: int32(rapid.IntRange(-1, 11).Draw(t, "asPathPrepend")), MED: rapid.SampledFrom([]*int64{nil, new(int64(0)), new(int64(1 << 32))}).Draw(t, "med"),
 		})
 	}
@@ -116,7 +118,12 @@ func TestGivenAnythingAUserMayWriteWhenItWentThroughBuildThenRenderRefusesNothin
 		node := announce.Compute(announce.Input{
 			Node: "n1", Config: snapshot, Nodes: []announce.NodeInfo{{Name: "n1"}},
 			Services: []announce.Service{{
-				Key:       ipam.ServiceKey{Namespace: "x", Name: "web"},
+				Key:   ipam.ServiceKey{Namespace: "x", Name: "web"},
+				Local: rapid.Bool().Draw(t, "local"),
+				Asked: announce.Asked{
+					Communities: drawText(t, "asked communities", "1:1", "no-export, 1:1"), ASPathPrepend: drawText(t, "asked prepend", "3"),
+					MED: drawText(t, "asked MED", "7"), LocalPref: drawText(t, "asked preference", "7"),
+				},
 				Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8:1::7")},
 				Endpoints: announce.Endpoints{Serving: 1, OnNode: map[string]int{"n1": 1}},
 			}},

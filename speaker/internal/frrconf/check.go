@@ -18,6 +18,9 @@ const maxPassword = 80
 // maxPrepend is how many entries of a route-map are kept free for longer AS paths.
 const maxPrepend = 10
 
+// maxBandwidth is the most that FRR 8.4 takes, in Mbit/s.
+const maxBandwidth = 25600
+
 // check is the last fence: whatever a user has written, it stays within its word on its line. intent.Build refuses the same things on
 // the object that holds them, without stopping the rest.
 func check(bgp announce.BGP, o Options) error {
@@ -155,6 +158,12 @@ func checkPolicies(policies []announce.Policy) error {
 			if c.Kind != "rt" && c.Kind != "soo" || c.Number > 65535 && (c.ASN > 65535 || c.Address.IsValid()) || c.Address.IsValid() && !c.Address.Is4() {
 				return fmt.Errorf("BGPAdvertisement %s: extended community is %q: wanted rt or soo, and one number up to 65535", p.Advertisement, c.String())
 			}
+		}
+		if strings.ContainsFunc(p.Variant, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return fmt.Errorf("BGPAdvertisement %s: variant is %q: wanted one line", p.Advertisement, p.Variant)
+		}
+		if p.LinkBandwidth > maxBandwidth {
+			return fmt.Errorf("BGPAdvertisement %s: link bandwidth is %d: wanted up to %d", p.Advertisement, p.LinkBandwidth, maxBandwidth)
 		}
 		if p.ASPathPrepend < 0 || p.ASPathPrepend > maxPrepend {
 			return fmt.Errorf("BGPAdvertisement %s: asPathPrepend is %d: wanted 0 to %d", p.Advertisement, p.ASPathPrepend, maxPrepend)

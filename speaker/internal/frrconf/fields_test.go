@@ -29,7 +29,7 @@ func base() announce.Input {
 			BFDProfiles:       []intent.BFDProfile{{Name: "bfd"}, {Name: "other"}},
 		},
 		Services: []announce.Service{{
-			Key: ipam.ServiceKey{Namespace: "default", Name: "web"}, Endpoints: announce.Endpoints{Serving: 1},
+			Key: ipam.ServiceKey{Namespace: "default", Name: "web"}, Asked: announce.Asked{ASPathPrepend: "2"}, Endpoints: announce.Endpoints{Serving: 1},
 			Addresses: []netip.Addr{netip.MustParseAddr("10.1.0.1"), netip.MustParseAddr("2001:db8::1")},
 		}, {
 			Key: ipam.ServiceKey{Namespace: "default", Name: "former"}, Endpoints: announce.Endpoints{Serving: 1},
@@ -79,12 +79,14 @@ func TestGivenAnyFieldWhenChangedThenTheFileChanges(t *testing.T) {
 		"BGPAdvertisement.ExtCommunities": func(s *intent.Snapshot) {
 			s.BGPAdvertisements[0].ExtCommunities = []intent.ExtCommunity{{Kind: "rt", ASN: 1, Number: 2}}
 		},
-		"BGPAdvertisement.Communities": func(s *intent.Snapshot) { s.BGPAdvertisements[0].Communities = []intent.Community{{A: 1, B: 2}} },
-		"BGPAdvertisement.Pools":       func(s *intent.Snapshot) { s.BGPAdvertisements[0].Pools = nil },
-		"BGPAdvertisement.FormerPools": func(s *intent.Snapshot) { s.BGPAdvertisements[0].All = true },
-		"BGPAdvertisement.Peers":       func(s *intent.Snapshot) { s.BGPAdvertisements[0].Peers = []string{"other"} },
-		"BGPAdvertisement.Nodes":       func(s *intent.Snapshot) { s.BGPAdvertisements[0].Nodes = elsewhere },
-		"BGPAdvertisement.Services":    func(s *intent.Snapshot) { s.BGPAdvertisements[0].Services = elsewhere },
+		"BGPAdvertisement.LinkBandwidth": func(s *intent.Snapshot) { s.BGPAdvertisements[0].LinkBandwidth = 100 },
+		"BGPAdvertisement.Overrides":     func(s *intent.Snapshot) { s.BGPAdvertisements[0].Overrides.MaxASPathPrepend = 3 },
+		"BGPAdvertisement.Communities":   func(s *intent.Snapshot) { s.BGPAdvertisements[0].Communities = []intent.Community{{A: 1, B: 2}} },
+		"BGPAdvertisement.Pools":         func(s *intent.Snapshot) { s.BGPAdvertisements[0].Pools = nil },
+		"BGPAdvertisement.FormerPools":   func(s *intent.Snapshot) { s.BGPAdvertisements[0].All = true },
+		"BGPAdvertisement.Peers":         func(s *intent.Snapshot) { s.BGPAdvertisements[0].Peers = []string{"other"} },
+		"BGPAdvertisement.Nodes":         func(s *intent.Snapshot) { s.BGPAdvertisements[0].Nodes = elsewhere },
+		"BGPAdvertisement.Services":      func(s *intent.Snapshot) { s.BGPAdvertisements[0].Services = elsewhere },
 
 		"BFDProfile.Name":             func(s *intent.Snapshot) { s.BFDProfiles[0].Name, s.Peers[0].BFDProfile = "renamed", "renamed" },
 		"BFDProfile.ReceiveInterval":  func(s *intent.Snapshot) { s.BFDProfiles[0].ReceiveInterval = 77 },

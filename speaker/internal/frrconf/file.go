@@ -26,10 +26,12 @@ type file struct {
 	BFDProfiles []intent.BFDProfile
 }
 
-// advertisement is a BGPAdvertisement that some neighbor has a policy of.
+// advertisement is a BGPAdvertisement, or a variant of one, that some neighbor has a policy of.
 type advertisement struct {
 	Name string
-	Tag  announce.Tag
+	// Variant says what is different, "" for the advertisement itself.
+	Variant string
+	Tag     announce.Tag
 	// List is the name of the large-community-list that matches its mark.
 	List string
 	// Seq is the place of its entry in the route-maps of neighbors.
@@ -84,14 +86,17 @@ type neighbor struct {
 // entry is what one advertisement does in the route-map towards a neighbor.
 type entry struct {
 	Advertisement    string
+	Variant          string
 	List             string
 	Seq              int
 	Communities      string
 	LargeCommunities []string
 	// RouteTargets and Sites are extended communities.
 	RouteTargets, Sites string
-	Send                string
-	LocalPref           uint32
+	// Bandwidth is FRR's words for the link-bandwidth community.
+	Bandwidth string
+	Send      string
+	LocalPref uint32
 	// MED is "" where it is left alone: 0 is a value.
 	MED string
 }
@@ -228,14 +233,24 @@ func prepends(n *announce.Neighbor, p *announce.Policy) int {
 	return p.ASPathPrepend
 }
 
+// nonTransitive makes the link-bandwidth community the one of the draft (draft-ietf-idr-link-bandwidth), which every router knows. It does not
+// leave the AS, and so would not reach an eBGP router.
+const nonTransitive = " non-transitive"
+
 func newEntry(n *announce.Neighbor, p *announce.Policy, m *marks) entry {
-	ad := m.advertisement(p.Advertisement)
-	out := entry{Advertisement: ad.Name, List: ad.List, Seq: ad.Seq, LocalPref: p.LocalPref, Send: sendMark.String()}
+	ad := m.byTag[p.Tag]
+	out := entry{Advertisement: ad.Name, Variant: ad.Variant, List: ad.List, Seq: ad.Seq, LocalPref: p.LocalPref, Send: sendMark.String()}
 	if p.MED.Set {
 		out.MED = strconv.FormatUint(uint64(p.MED.Value), 10)
 	}
 	if times := prepends(n, p); times > 0 {
 		out.Send += " " + prependMark(times).String()
+	}
+	if p.LinkBandwidth > 0 {
+		out.Bandwidth = strconv.FormatUint(uint64(p.LinkBandwidth), 10)
+		if n.Internal() {
+			out.Bandwidth += nonTransitive
+		}
 	}
 	out.RouteTargets, out.Sites = extended(p.ExtCommunities, "rt"), extended(p.ExtCommunities, "soo")
 	var standard []string

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -36,11 +37,11 @@ const lastSeq = 65535
 
 // marks knows the advertisements by name and tag, and collects the sets of tags that prefixes carry.
 type marks struct {
-	// advertisements are sorted by name.
+	// advertisements are sorted by the name of their list, variants among them.
 	advertisements []advertisement
 	// prepends are in the order of Times.
 	prepends []prepend
-	byTag    map[announce.Tag]string
+	byTag    map[announce.Tag]*advertisement
 	sets     map[string]*set
 	// key is scratch space.
 	key []byte
@@ -55,7 +56,7 @@ type set struct {
 }
 
 func newMarks(bgp announce.BGP) *marks {
-	m := &marks{byTag: map[announce.Tag]string{}, sets: map[string]*set{}}
+	m := &marks{byTag: map[announce.Tag]*advertisement{}, sets: map[string]*set{}}
 	longer := map[int]bool{}
 	for _, r := range bgp.Routers {
 		for i := range r.Neighbors {
@@ -63,13 +64,16 @@ func newMarks(bgp announce.BGP) *marks {
 			for _, p := range n.Policies {
 				longer[prepends(n, &p)] = true
 				if _, known := m.byTag[p.Tag]; !known {
-					m.byTag[p.Tag] = p.Advertisement
-					m.advertisements = append(m.advertisements, advertisement{Name: p.Advertisement, Tag: p.Tag, List: "ml-ad-" + p.Advertisement})
+					m.byTag[p.Tag] = nil // until all are there
+					m.advertisements = append(m.advertisements, newAdvertisement(&p))
 				}
 			}
 		}
 	}
-	slices.SortFunc(m.advertisements, func(a, b advertisement) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(m.advertisements, func(a, b advertisement) int { return cmp.Compare(a.List, b.List) })
+	for i := range m.advertisements {
+		m.byTag[m.advertisements[i].Tag] = &m.advertisements[i]
+	}
 	delete(longer, 0)
 	for _, times := range slices.Sorted(maps.Keys(longer)) {
 		m.prepends = append(m.prepends, prepend{Times: times, List: "ml-prepend-" + strconv.Itoa(times), Tag: prependMark(times).String()})
@@ -95,9 +99,13 @@ func (m *marks) number() {
 	}
 }
 
-func (m *marks) advertisement(name string) advertisement {
-	i, _ := slices.BinarySearchFunc(m.advertisements, name, func(ad advertisement, name string) int { return cmp.Compare(ad.Name, name) })
-	return m.advertisements[i]
+// newAdvertisement returns the mark of a policy. "+" occurs in no advertisement's name.
+func newAdvertisement(p *announce.Policy) advertisement {
+	ad := advertisement{Name: p.Advertisement, Variant: p.Variant, Tag: p.Tag, List: "ml-ad-" + p.Advertisement}
+	if p.Variant != "" {
+		ad.List += fmt.Sprintf("+%08x%08x", p.Tag.High, p.Tag.Low)
+	}
+	return ad
 }
 
 // set returns the name of the route-map for a set of tags.
@@ -115,7 +123,7 @@ func (m *marks) set(tags []announce.Tag) string {
 	sum := sha256.Sum256(m.key)
 	var names, texts []string
 	for _, t := range tags {
-		names = append(names, m.byTag[t])
+		names = append(names, m.byTag[t].Name)
 		texts = append(texts, t.String())
 	}
 	slices.Sort(names)

@@ -63,8 +63,11 @@ type sceneAd struct {
 	MED                 *uint32  `json:"med"`
 	Communities         []string `json:"communities"`
 	ExtCommunities      []string `json:"extCommunities"`
-	IPAddressPools      []string `json:"ipAddressPools"`
-	Peers               []string `json:"peers"`
+	LinkBandwidth       uint32   `json:"linkBandwidth"`
+	// Choice lets Services choose: up to this for the AS path, no-export, and any MED up to 100.
+	Choice         int      `json:"choice"`
+	IPAddressPools []string `json:"ipAddressPools"`
+	Peers          []string `json:"peers"`
 	// Team is a service selector: team=<value>.
 	Team string `json:"team"`
 }
@@ -85,6 +88,9 @@ type sceneService struct {
 	Team      string       `json:"team"`
 	// Away says that externalTrafficPolicy is Local and all endpoints are on another node.
 	Away bool `json:"away"`
+	// Local is how many endpoints are on the node, where externalTrafficPolicy is Local.
+	Local int            `json:"local"`
+	Asked announce.Asked `json:"asked"`
 }
 
 // labelIs selects objects by one label.
@@ -128,7 +134,7 @@ func read(t *testing.T, path string) announce.Input {
 		}
 		in.Services = append(in.Services, announce.Service{
 			Key: ipam.ServiceKey{Namespace: namespace, Name: name}, Labels: map[string]string{"team": svc.Team}, Addresses: svc.Addresses,
-			Local: svc.Away, Endpoints: announce.Endpoints{Serving: 1, OnNode: map[string]int{where: 1}},
+			Local: svc.Away || svc.Local > 0, Asked: svc.Asked, Endpoints: announce.Endpoints{Serving: max(1, svc.Local), OnNode: map[string]int{where: max(1, svc.Local)}},
 		})
 	}
 	return in
@@ -164,13 +170,19 @@ func (a sceneAd) intent(t *testing.T, pools []string) intent.BGPAdvertisement {
 	t.Helper()
 	ad := intent.BGPAdvertisement{
 		Name: a.Name, AggregationLength: a.AggregationLength, AggregationLengthV6: a.AggregationLengthV6,
-		LocalPref: a.LocalPref, ASPathPrepend: a.ASPathPrepend, Pools: a.IPAddressPools, Peers: a.Peers,
+		LocalPref: a.LocalPref, ASPathPrepend: a.ASPathPrepend, LinkBandwidth: a.LinkBandwidth, Pools: a.IPAddressPools, Peers: a.Peers,
 	}
 	if ad.Pools == nil {
 		ad.Pools = pools
 	}
 	if a.Team != "" {
 		ad.Services = selector.Set{labelIs{"team", a.Team}}
+	}
+	if a.Choice > 0 {
+		ad.Overrides = intent.Overrides{
+			Communities:      []intent.AllowedCommunity{{Text: "no-export", Value: intent.Community{A: 65535, B: 65281}}},
+			MaxASPathPrepend: a.Choice, MED: intent.Span{Set: true, Max: 100},
+		}
 	}
 	if a.MED != nil {
 		ad.MED = intent.MED{Set: true, Value: *a.MED}

@@ -159,6 +159,7 @@ func (p *Publisher) digest(ctx context.Context) {
 			p.lost.note(&l)
 		}
 		logHeld(ctx, p.Log, inForce, now.node)
+		p.remark(ctx, inForce, now.node)
 		inForce = now.node
 		if now.routed {
 			p.bgp.wishes.put(func() wishes { return routed(now.node) })

@@ -63,6 +63,8 @@ func slimService(in any) (any, error) {
 		switch key {
 		case v1beta1.AnnotationAllowSharedIP, v1beta1.DeprecatedAnnotationAllowSharedIP:
 			metav1.SetMetaDataAnnotation(&out.ObjectMeta, key, value)
+		case v1beta1.AnnotationBGPCommunities, v1beta1.AnnotationBGPASPathPrepend, v1beta1.AnnotationBGPMED, v1beta1.AnnotationBGPLocalPref:
+			metav1.SetMetaDataAnnotation(&out.ObjectMeta, key, intern(value)) // many Services ask for the same
 		case v1beta1.AnnotationAllocatedFromPool, v1beta1.DeprecatedAnnotationAllocatedFromPool:
 			metav1.SetMetaDataAnnotation(&out.ObjectMeta, key, intern(value))
 		}

@@ -21,7 +21,8 @@ func fullService() *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "default", Name: "web", UID: "u", Labels: map[string]string{"app": "web"},
-			Annotations:   map[string]string{v1beta1.DeprecatedAnnotationAllowSharedIP: "key", "kubectl.kubernetes.io/last-applied-configuration": "long"},
+			Annotations: map[string]string{v1beta1.DeprecatedAnnotationAllowSharedIP: "key", v1beta1.AnnotationBGPCommunities: "no-export", v1beta1.AnnotationBGPMED: "7",
+				v1beta1.AnnotationBGPASPathPrepend: "2", v1beta1.AnnotationBGPLocalPref: "9", "kubectl.kubernetes.io/last-applied-configuration": "long"},
 			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
 		},
 		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, LoadBalancerClass: new("c"), Ports: []corev1.ServicePort{{Port: 80}},
@@ -71,7 +72,7 @@ func TestGivenFullObjectsWhenSlimmedThenTheValuesMadeOfThemStayTheSame(t *testin
 			t.Errorf("handled by classes %s: %t, want %t", classes, got, want)
 		}
 	}
-	if svc.ManagedFields != nil || svc.Spec.Ports != nil || len(svc.Annotations) != 1 || slices[0].Ports != nil {
+	if svc.ManagedFields != nil || svc.Spec.Ports != nil || len(svc.Annotations) != 5 || slices[0].Ports != nil {
 		t.Errorf("kept too much: %+v, %+v", svc, slices[0])
 	}
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Labels: map[string]string{v1beta1.NodeLabelExcludeBalancers: ""}, Annotations: map[string]string{"a": "b"}},
