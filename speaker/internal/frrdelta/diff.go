@@ -24,13 +24,18 @@ func Diff(running map[string]*Config, wanted *Config, residue Residue) (Plan, *F
 	d.globals(false)
 	d.profiles(false)
 	policy := d.policy()
+	if d.want.globals[delayTimer].set == delayTimer+" 0" { // which means that bgpd takes no notice of changes
+		maps.Copy(policy.relisted, policy.changed)
+		policy.changed = nil
+	}
 	d.steps(policy.first)
 	d.routers()
-	d.networks(policy.changed)
+	d.networks(policy.relisted)
 	d.steps(policy.last)
 	d.profiles(true)
 	d.globals(true)
-	d.refresh(policy.changed)
+	d.evaluate(policy.changed)
+	d.refresh(policy.relisted)
 	d.mirror()
 	return Plan{Steps: d.out}, nil
 }
@@ -237,8 +242,28 @@ func familyNames(a, b *router) []string {
 	return sorted(names)
 }
 
-// refresh makes bgpd send each neighbor again what a changed policy makes of
-// it, at once instead of after the route-map delay timer; the session stays up.
+// evaluate makes bgpd work off changed route-maps at once, as it does when the
+// delay timer ends: it computes anew the prefixes that come from one, and what
+// every neighbor is sent by one, and sends what became different of it. FRR has no
+// command for that, but ends the timer early where it is set to 0 (FRR,
+// bgpd/bgp_routemap.c). Both lines are carried out in one go, so the 0 is never in force.
+func (d *differ) evaluate(changed map[string]bool) {
+	if len(changed) == 0 {
+		return
+	}
+	back := d.want.globals[delayTimer].set
+	if back == "" {
+		back = "no " + delayTimer
+	}
+	d.step("bgpd", delayTimer+" 0", back)
+}
+
+// delayTimer sets how long bgpd waits before it works off changed route-maps.
+const delayTimer = "bgp route-map delay-timer"
+
+// refresh makes bgpd send each neighbor again everything that a policy makes of
+// it; the session stays up. It is for a changed community list, of which bgpd does
+// not always take notice by itself.
 func (d *differ) refresh(changed map[string]bool) {
 	var lines []string
 	for _, id := range d.routerIDs() {

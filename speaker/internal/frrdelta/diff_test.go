@@ -74,17 +74,51 @@ func TestGivenOnePrefixMoreWhenComparedThenItIsOneLineAndNothingElse(t *testing.
 	}
 }
 
-func TestGivenChangedCommunityWhenComparedThenOnlyItsNeighborIsRefreshedSoftly(t *testing.T) {
+func TestGivenChangedCommunityWhenComparedThenTheRouteMapIsWorkedOffAtOnceAndNoNeighborIsCleared(t *testing.T) {
 	plan, full := frrdelta.Diff(daemonsRunning(scene), frrdelta.Parse(strings.Replace(scene, "64512:1 ", "64512:2 ", 1)), frrdelta.Residue{})
 	if full != nil {
 		t.Fatal(full)
 	}
 	want := []frrdelta.Step{
 		{Daemon: "bgpd", Lines: []string{"route-map out permit 10", "set community 64512:2 additive", "exit"}},
-		{Daemon: "bgpd", Lines: []string{"clear bgp ipv4 unicast 192.0.2.1 soft out"}, Exec: true},
+		{Daemon: "bgpd", Lines: []string{"bgp route-map delay-timer 0", "no bgp route-map delay-timer"}},
 	}
 	if diff := cmp.Diff(want, plan.Steps); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestGivenDelayTimerWhenAPolicyChangesThenItHasItsWantedValueAfterwards(t *testing.T) {
+	with := strings.Replace(scene, "route-map out permit", "bgp route-map delay-timer 1\nroute-map out permit", 1)
+	plan, full := frrdelta.Diff(daemonsRunning(with), frrdelta.Parse(strings.Replace(with, "64512:1 ", "64512:2 ", 1)), frrdelta.Residue{})
+	if full != nil {
+		t.Fatal(full)
+	}
+	last := plan.Steps[len(plan.Steps)-1]
+	if diff := cmp.Diff(frrdelta.Step{Daemon: "bgpd", Lines: []string{"bgp route-map delay-timer 0", "bgp route-map delay-timer 1"}}, last); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestGivenDelayTimerThatNeverEndsWhenAPolicyChangesThenItsNeighborIsRefreshedSoftly(t *testing.T) {
+	with := strings.Replace(scene, "route-map out permit", "bgp route-map delay-timer 0\nroute-map out permit", 1)
+	plan, full := frrdelta.Diff(daemonsRunning(with), frrdelta.Parse(strings.Replace(with, "64512:1 ", "64512:2 ", 1)), frrdelta.Residue{})
+	if full != nil {
+		t.Fatal(full)
+	}
+	if last := plan.Steps[len(plan.Steps)-1]; !last.Exec || !cmp.Equal(last.Lines, []string{"clear bgp ipv4 unicast 192.0.2.1 soft out"}) {
+		t.Errorf("the last step is %v", last)
+	}
+}
+
+func TestGivenChangedCommunityListWhenComparedThenItsNeighborIsRefreshedSoftly(t *testing.T) {
+	const list = "bgp large-community-list standard tag permit 1:1:1\nroute-map out permit 5\n match large-community tag\nexit\n"
+	plan, full := frrdelta.Diff(daemonsRunning(scene+list), frrdelta.Parse(scene+strings.Replace(list, "1:1:1", "1:1:2", 1)), frrdelta.Residue{})
+	if full != nil {
+		t.Fatal(full)
+	}
+	if last := plan.Steps[len(plan.Steps)-1]; !last.Exec || !cmp.Equal(last.Lines, []string{"clear bgp ipv4 unicast 192.0.2.1 soft out"}) {
+		t.Errorf("the last step is %v", last)
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 // them, and after nothing uses them any more.
 type policyChange struct {
 	first, last []Step
-	// changed names the route-maps that come to another result.
-	changed map[string]bool
+	// changed names the route-maps whose own entries change, relisted the others of
+	// which a community list changes.
+	changed, relisted map[string]bool
 }
 
 // policy orders the changes of lists and route-maps so that at no time between
@@ -21,7 +22,7 @@ type policyChange struct {
 // only after the entries for it are there and narrows before they go; what takes
 // tags off knows a tag for as long as a prefix may carry it.
 func (d *differ) policy() policyChange {
-	c := policyChange{changed: map[string]bool{}}
+	c := policyChange{changed: map[string]bool{}, relisted: map[string]bool{}}
 	lists := d.listChanges()
 	c.first = append(c.first, lists.additions...)
 	prefixLists, unused := prefixListChanges("bgpd", d.have.prefixLists, d.want.prefixLists, lists.changed)
@@ -38,8 +39,8 @@ func (d *differ) policy() policyChange {
 		for name, entries := range config.maps {
 			for _, e := range entries {
 				for _, s := range e.lines {
-					if lists.changed[s.listName()] {
-						c.changed[name] = true
+					if lists.changed[s.listName()] && !c.changed[name] {
+						c.relisted[name] = true
 					}
 				}
 			}

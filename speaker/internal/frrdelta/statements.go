@@ -62,9 +62,9 @@ func globalLine(w []string, line string) (string, stmt, bool) {
 		return logLine(w)
 	case len(w) == 4 && w[0] == "bgp" && w[1] == "route-map" && w[2] == "delay-timer":
 		if w[3] == "5" {
-			return isDefault("bgp route-map delay-timer")
+			return isDefault(delayTimer)
 		}
-		return simple("bgp route-map delay-timer", w)
+		return simple(delayTimer, w)
 	case w[0] == "debug" && len(w) >= 3 && slices.Contains([]string{"bgp", "zebra", "bfd"}, w[1]):
 		return simple(line, w)
 	}
