@@ -7,6 +7,46 @@ import (
 // ServiceBGPStatusSpec is empty: the object only reports.
 type ServiceBGPStatusSpec struct{}
 
+// BGPSentReason says why a router was not sent all addresses of a Service.
+//
+// +kubebuilder:validation:Enum=SessionDown;NotSent
+type BGPSentReason string
+
+const (
+	// BGPSentSessionDown means that the session is not Established.
+	BGPSentSessionDown BGPSentReason = "SessionDown"
+	// BGPSentNotSent means that the session is Established and FRR does not send
+	// a route for an address: the session does not carry its address family, or
+	// something in FRR filters it.
+	BGPSentNotSent BGPSentReason = "NotSent"
+)
+
+// BGPSent says what one router was sent of a Service's addresses.
+type BGPSent struct {
+	// peer is the name of the BGPPeer.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Peer string `json:"peer"`
+	// addresses are those of the Service that the router was sent a route for:
+	// FRR has it in what it sent over this session (adj-RIB-out). The route may
+	// be an aggregate.
+	// +optional
+	// +listType=set
+	Addresses []string `json:"addresses,omitempty"`
+	// since is when all of addresses were first seen to have been sent over
+	// the session that is up now; unset while there are none.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
+	// reason says why addresses are missing that the router is to be sent:
+	// SessionDown or NotSent. Empty when none are.
+	// +optional
+	Reason BGPSentReason `json:"reason,omitempty"`
+	// message explains the reason.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+}
+
 // ServiceBGPStatusStatus says to which routers a node is to announce a Service.
 type ServiceBGPStatusStatus struct {
 	// node is the name of the node that announces the Service's addresses.
@@ -22,11 +62,17 @@ type ServiceBGPStatusStatus struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="status.serviceNamespace cannot be changed: the object speaks of one Service on one node",reason=FieldValueForbidden
 	ServiceNamespace string `json:"serviceNamespace,omitempty"`
 	// peers are the names of the BGPPeers to which the node is configured to
-	// announce the Service. Whether a router has the route depends on its
-	// session, see BGPSessionState.
+	// announce the Service. What they were really sent is in sent.
 	// +optional
 	// +listType=atomic
 	Peers []string `json:"peers,omitempty"`
+	// sent says what each of peers was really sent. A peer is missing here while
+	// that is not known. It may be some seconds behind, many more when a session
+	// on which very many Services depend comes or goes; BGPSessionState is not.
+	// +optional
+	// +listType=map
+	// +listMapKey=peer
+	Sent []BGPSent `json:"sent,omitempty"`
 }
 
 // ServiceBGPStatus reports that a node announces a Service to routers by BGP. The

@@ -29,6 +29,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/node/cluster"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/probe"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/publish"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/sent"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/sessions"
 )
 
@@ -93,16 +94,17 @@ func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.
 	}
 	reloader := frr.New(s.ReloaderSocket)
 	defer reloader.Close()
+	routes := sent.New(reloader, s.log)
 	measured := publish.NewMetrics(s.Node, source.Updates)
 	publisher, err := publish.New(working, publish.Options{
 		Node: s.Node, Namespace: s.Namespace, Pod: s.Pod,
-		Client: s.writer, Cache: watched, API: api, Layer2: layer2.responder, Membership: layer2.membership(), Metrics: measured, Log: s.log,
+		Client: s.writer, Cache: watched, API: api, Layer2: layer2.responder, Membership: layer2.membership(), Sent: routes, Metrics: measured, Log: s.log,
 	})
 	if err != nil {
 		return err
 	}
 	for _, c := range []prometheus.Collector{
-		measured, publish.NewSessions(reloader, measured.InForce), publish.NewLayer2Metrics(layer2.responder, layer2.membership()),
+		measured, routes, publish.NewSessions(reloader, measured.InForce), publish.NewLayer2Metrics(layer2.responder, layer2.membership()),
 	} {
 		if err := s.metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
@@ -110,12 +112,12 @@ func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.
 		defer s.metrics.Unregister(c)
 	}
 	reporter := sessions.New(sessions.Options{
-		Node: s.Node, Namespace: s.Namespace, Pod: s.Pod, FRR: reloader, Client: s.answers, Log: s.log,
+		Node: s.Node, Namespace: s.Namespace, Pod: s.Pod, FRR: reloader, Client: s.answers, Happened: routes.Poke, Log: s.log,
 	})
 	loop := node.New(node.Options{
 		Node: s.Node, IgnoreExcludeLabel: s.IgnoreExcludeLB, Conf: s.conf(),
 		Trigger: trigger, Source: source, FRR: reloader, Layer2: layer2.responder, Membership: layer2.membership(),
-		Publisher: node.Publishers{publisher, reporter}, Log: s.log,
+		Publisher: node.Publishers{publisher, routes, reporter}, Observe: measured.Event, Log: s.log,
 	})
 	s.running.Store(&running{loop: loop, layer2: layer2})
 	tasks, working := errgroup.WithContext(working)
@@ -123,6 +125,7 @@ func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.
 	tasks.Go(func() error { return source.Start(working) })
 	tasks.Go(func() error { return loop.Start(working) })
 	tasks.Go(func() error { return publisher.Start(working) })
+	tasks.Go(func() error { return routes.Start(working) })
 	tasks.Go(func() error { return reporter.Start(working) })
 	tasks.Go(func() error { return s.reportSessions(working, reporter) })
 	tasks.Go(func() error { return layer2.Start(working) })

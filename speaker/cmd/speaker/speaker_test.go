@@ -40,7 +40,7 @@ func TestGivenANodeWithAPeerWhenAServiceComesAndItsEndpointGoesThenTheRouteDoesT
 				if !strings.HasPrefix(o.Name, "bgp-") || len(o.OwnerReferences) != 1 || o.OwnerReferences[0].Name != "speaker-x" {
 					return fmt.Errorf("ServiceBGPStatus %s is owned by %v", o.Name, o.OwnerReferences)
 				}
-				return nil
+				return wasSent(o, "router: 198.51.100.1")
 			})
 			if err := w.Delete(w.Context(), &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web"}}); err != nil {
 				t.Fatal(err)
@@ -54,6 +54,82 @@ func TestGivenANodeWithAPeerWhenAServiceComesAndItsEndpointGoesThenTheRouteDoesT
 			})
 			if got := w.router.Session(w, "192.0.2.1"); got.Established != 1 {
 				t.Errorf("the session came up %d times, want once", got.Established)
+			}
+		})
+	}
+}
+
+// wasSent checks what a ServiceBGPStatus says that routers were sent, each as "peer: addresses reason".
+func wasSent(o v1beta1.ServiceBGPStatus, want ...string) error {
+	var have []string
+	for _, s := range o.Status.Sent {
+		line := strings.TrimSpace(fmt.Sprintf("%s: %s %s", s.Peer, strings.Join(s.Addresses, ","), s.Reason))
+		if (len(s.Addresses) > 0) != (s.Since != nil) || (s.Reason != "") != (s.Message != "") {
+			line += fmt.Sprintf(" since %v, message %q", s.Since, s.Message)
+		}
+		have = append(have, line)
+	}
+	if !slices.Equal(have, want) {
+		return fmt.Errorf("ServiceBGPStatus of %s says that was sent %q, want %q", o.Status.ServiceName, have, want)
+	}
+	return nil
+}
+
+func TestGivenServicesWhenSessionsComeAndGoThenTheirStatusSaysWhatWasReallySent(t *testing.T) {
+	for _, release := range frrtest.Releases() {
+		t.Run(string(release), func(t *testing.T) {
+			w := newWorld(t, release)
+			stop := w.startSpeaker()
+			w.configure()
+			w.create(&v1beta2.BGPPeer{ObjectMeta: named("absent"), Spec: v1beta2.BGPPeerSpec{MyASN: 64500, PeerASN: 64512, PeerAddress: "192.0.2.99"}})
+			const many = 40 // more than are asked for one by one
+			for i := range many {
+				w.service(fmt.Sprintf("web-%d", i), fmt.Sprintf("198.51.100.%d", i+1))
+			}
+			w.router.AwaitSession(w, "192.0.2.1")
+			all := func(say ...string) {
+				t.Helper()
+				frrtest.Eventually(w, frrtest.Patience, func() error {
+					have := w.statuses()
+					if len(have) != many {
+						return fmt.Errorf("%d objects, want %d", len(have), many)
+					}
+					for i := range many {
+						var want []string
+						for _, text := range say {
+							want = append(want, strings.ReplaceAll(text, "ADDRESS", fmt.Sprintf("198.51.100.%d", i+1)))
+						}
+						if err := wasSent(have[fmt.Sprintf("web-%d", i)], want...); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}
+			all("absent:  SessionDown", "router: ADDRESS")
+
+			w.service("late", "198.51.100.99")
+			w.awaitRoute("198.51.100.99", true)
+			frrtest.Eventually(w, frrtest.Patience, func() error { return wasSent(w.statuses()["late"], "absent:  SessionDown", "router: 198.51.100.99") })
+			if err := w.Delete(w.Context(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "late"}}); err != nil {
+				t.Fatal(err)
+			}
+			w.router.Vtysh(w, "configure terminal", "router bgp 64512", "neighbor 192.0.2.1 shutdown")
+			all("absent:  SessionDown", "router:  SessionDown")
+			w.router.Vtysh(w, "configure terminal", "router bgp 64512", "no neighbor 192.0.2.1 shutdown")
+			all("absent:  SessionDown", "router: ADDRESS")
+
+			before := w.statuses()
+			stop()
+			w.startSpeaker()
+			w.service("one-more", "198.51.100.98")
+			frrtest.Eventually(w, frrtest.Patience, func() error {
+				return wasSent(w.statuses()["one-more"], "absent:  SessionDown", "router: 198.51.100.98")
+			})
+			for name, now := range w.statuses() {
+				if was, ok := before[name]; ok && was.ResourceVersion != now.ResourceVersion {
+					t.Errorf("%s was rewritten from %+v to %+v", name, was.Status, now.Status)
+				}
 			}
 		})
 	}
@@ -90,6 +166,7 @@ func TestGivenARunningSpeakerWhenItsPortsAreAskedThenTheyTellTheTruthToThoseWhoM
 			`metallb_speaker_announced{ip="198.51.100.1",node="node1",protocol="bgp",service="default/web"} 1`,
 			`metallb_k8s_client_config_loaded_bool 1`, `metallb_k8s_client_config_stale_bool 0`,
 			`metallb_speaker_frr_up 1`, `metallb_speaker_apply_duration_seconds_count{kind="delta"}`,
+			"\nmetallb_bgp_endpoint_to_peer_seconds_count 1\n",
 		} {
 			if !strings.Contains(body, line) {
 				return fmt.Errorf("metrics lack %s", line)

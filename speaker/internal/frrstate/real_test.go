@@ -3,9 +3,11 @@ package frrstate_test
 import (
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -128,6 +130,9 @@ func settled(t *testing.T, node *frr.Instance) error {
 	if m := up.Messages; m.OpensSent == 0 || m.UpdatesSent == 0 || m.UpdatesReceived == 0 || m.TotalSent < m.OpensSent+m.UpdatesSent {
 		return fmt.Errorf("messages: %+v, want opens and updates counted", m)
 	}
+	if err := sent(t, node); err != nil {
+		return err
+	}
 	for _, key := range []frrstate.Key{{Peer: "192.0.2.9"}, {Peer: "link0"}, {VRF: "red", Peer: "2001:db8::2"}} {
 		if s := find(t, sessions, key.VRF, key.Peer); s.Established() || s.State == "" || !s.UpSince.IsZero() {
 			return fmt.Errorf("session %+v, want it down", s)
@@ -146,6 +151,39 @@ func settled(t *testing.T, node *frr.Instance) error {
 	}
 	if len(counters) != 1 || counters[0].Key != up.Key || counters[0].Ups == 0 || counters[0].ControlIn == 0 {
 		return fmt.Errorf("BFD counters: %+v, want packets of one session", counters)
+	}
+	return nil
+}
+
+// sent checks what the node's sessions were sent, once that can be seen.
+func sent(t *testing.T, node *frr.Instance) error {
+	t.Helper()
+	prefix := netip.MustParsePrefix("198.51.100.1/32")
+	to, err := frrstate.ParseAdvertisedTo(show(t, node, "advertised-to", frrstate.CommandAdvertisedTo("", prefix)))
+	if err != nil || !slices.Equal(to, []string{"192.0.2.2"}) {
+		return fmt.Errorf("%s is advertised to %q, %w, want the router alone", prefix, to, err)
+	}
+	unknown := netip.MustParsePrefix("198.51.100.99/32")
+	if to, err := frrstate.ParseAdvertisedTo(show(t, node, "advertised-to-nobody", frrstate.CommandAdvertisedTo("", unknown))); err != nil || len(to) > 0 {
+		return fmt.Errorf("%s is advertised to %q, %w, want nobody", unknown, to, err)
+	}
+	for _, row := range []struct {
+		name string
+		key  frrstate.Key
+		ipv6 bool
+		want string
+	}{
+		{"advertised", frrstate.Key{Peer: "192.0.2.2"}, false, "[198.51.100.1/32 198.51.100.2/32 203.0.113.0/24]"}, // its own comes back, too
+		{"advertised-none", frrstate.Key{Peer: "192.0.2.9"}, false, "[]"},
+		{"advertised-interface", frrstate.Key{Peer: "link0"}, false, "[]"},
+		{"advertised-no-family", frrstate.Key{Peer: "192.0.2.2"}, true, "[]"},
+		{"advertised-vrf", frrstate.Key{VRF: "red", Peer: "2001:db8::2"}, true, "[]"},
+		{"advertised-nobody", frrstate.Key{Peer: "192.0.2.77"}, false, "[]"},
+	} {
+		have, err := frrstate.ParseAdvertised(show(t, node, row.name, frrstate.CommandAdvertised(row.key, row.ipv6)))
+		if err != nil || fmt.Sprint(have) != row.want {
+			return fmt.Errorf("%v was sent %v, %w, want %s", row.key, have, err, row.want)
+		}
 	}
 	return nil
 }

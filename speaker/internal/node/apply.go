@@ -175,6 +175,7 @@ func (l *Loop) refused(ctx context.Context, a answer, err *frr.Refused) {
 
 // failed notes that it is unknown what FRR runs.
 func (l *Loop) failed(ctx context.Context, a answer, how Outcome, words string) {
+	l.applies = append(l.applies, Application{How: "failed", Duration: a.took})
 	if l.frr.failing.IsZero() {
 		l.frr = frrState{failing: time.Now(), pause: firstPause}
 		l.Log.WarnContext(ctx, "FRR cannot be given its configuration; what it runs, runs on", "op", "reload", "error", words)
@@ -188,6 +189,9 @@ func (l *Loop) failed(ctx context.Context, a answer, how Outcome, words string) 
 func (l *Loop) watchFRR(ctx context.Context) {
 	for ctx.Err() == nil {
 		for event, err := range l.FRR.Events(ctx) {
+			if err == nil && l.Observe != nil {
+				l.Observe(event)
+			}
 			switch {
 			case err != nil: // whatever happened meanwhile was missed
 			case event.Kind == frr.DaemonDown:

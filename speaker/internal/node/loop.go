@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/intent"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrconf"
 )
 
@@ -34,7 +35,9 @@ type Options struct {
 	Layer2     Layer2
 	Membership Membership
 	Publisher  Publisher
-	Log        *slog.Logger
+	// Observe, unless nil, is told of what happens to FRR without being asked for. It must return at once.
+	Observe func(frr.Event)
+	Log     *slog.Logger
 }
 
 // Loop runs one pass after another, each of them as soon as something changed. FRR is given one configuration at a time: the first of a burst
@@ -62,6 +65,8 @@ type Loop struct {
 	spent   time.Duration
 	// settled is the version of the view that FRR runs, 0 when it runs another or that is unknown.
 	settled uint64
+	// noticed is when the first pass began that found something not settled, zero when all is.
+	noticed time.Time
 }
 
 // config is a valid configuration and what is wrong with what it was made of.
@@ -152,6 +157,9 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	if view.Version == l.settled && !(moved && l.layer2.concerned(&l.config.snapshot)) {
 		return due
 	}
+	if view.Version != l.settled && l.noticed.IsZero() {
+		l.noticed = start
+	}
 	if view.ConfigVersion != l.config.version {
 		snapshot, problems := intent.Build(view.Raw, l.config.snapshot)
 		l.config = config{version: view.ConfigVersion, snapshot: snapshot, problems: problems, applied: snapshot.Applied()}
@@ -173,6 +181,7 @@ func (l *Loop) tell(view View, report *Report) {
 	switch {
 	case report.Outcome == Applied:
 		l.settled = view.Version
+		report.Noticed, l.noticed = l.noticed, time.Time{}
 	case report.Outcome == Unreachable && time.Since(l.frr.failing) < patience:
 		report.Outcome, report.Words = Pending, ""
 	}

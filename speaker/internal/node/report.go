@@ -47,6 +47,9 @@ type Report struct {
 	InForce bool
 	// Objects are those that what FRR runs was made of; meaningful with InForce alone.
 	Objects []intent.Applied
+	// Noticed is when the first of the changes was noticed that FRR did not run yet when it last ran what was wanted; zero when there was none.
+	// Meaningful with the Outcome Applied alone.
+	Noticed time.Time
 	// Problems are those of the configuration.
 	Problems []intent.Problem
 	Outcome  Outcome
@@ -60,7 +63,8 @@ type Report struct {
 
 // Application is what one Apply did.
 type Application struct {
-	// How is "unchanged" when FRR ran the configuration already, "delta", "full", or "refused" when it was not applied.
+	// How is "unchanged" when FRR ran the configuration already, "delta", "full", "refused" when FRR does not take it, or "failed" when it was not
+	// given to FRR, or not known to run afterwards, for any other reason.
 	How      string
 	Duration time.Duration
 }

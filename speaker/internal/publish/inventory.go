@@ -37,6 +37,9 @@ func objectOf(o client.Object, says statement) object {
 	for i, name := range out.says.names {
 		out.says.names[i] = intern(name)
 	}
+	for i := range out.says.sent {
+		out.says.sent[i].peer = intern(out.says.sent[i].peer)
+	}
 	if owners := o.GetOwnerReferences(); len(owners) == 1 {
 		out.owner = types.UID(intern(string(owners[0].UID)))
 	}

@@ -13,6 +13,8 @@ type statement struct {
 	service ipam.ServiceKey
 	// names are those of the peers or of the interfaces.
 	names []string
+	// sent is what routers were sent, by peer; only of bgpStatus.
+	sent []delivery
 }
 
 // kind is a kind of status objects, of which a node writes one for each Service that it announces in one way.
@@ -35,10 +37,13 @@ var bgpStatus = kind{
 		if !ok {
 			return statement{}
 		}
-		return statement{s.Status.Node, ipam.ServiceKey{Namespace: s.Status.ServiceNamespace, Name: s.Status.ServiceName}, s.Status.Peers}
+		return statement{s.Status.Node, ipam.ServiceKey{Namespace: s.Status.ServiceNamespace, Name: s.Status.ServiceName}, s.Status.Peers, readDeliveries(s.Status.Sent)}
 	},
 	status: func(s statement) any {
-		return v1beta1.ServiceBGPStatusStatus{Node: s.node, ServiceName: s.service.Name, ServiceNamespace: s.service.Namespace, Peers: s.names}
+		// As null, an empty list takes away what was there.
+		return map[string]any{
+			"node": s.node, "serviceName": s.service.Name, "serviceNamespace": s.service.Namespace, "peers": s.names, "sent": statusOf(s.sent),
+		}
 	},
 }
 
@@ -55,7 +60,7 @@ var layer2Status = kind{
 		for _, i := range s.Status.Interfaces {
 			names = append(names, i.Name)
 		}
-		return statement{s.Status.Node, ipam.ServiceKey{Namespace: s.Status.ServiceNamespace, Name: s.Status.ServiceName}, names}
+		return statement{s.Status.Node, ipam.ServiceKey{Namespace: s.Status.ServiceNamespace, Name: s.Status.ServiceName}, names, nil}
 	},
 	status: func(s statement) any {
 		var interfaces []v1beta1.InterfaceInfo

@@ -23,6 +23,16 @@ func (m *mailbox[T]) put(v T) {
 	m.wake()
 }
 
+// touch has the receiver take the value for a new one: what it is computed of has changed.
+func (m *mailbox[T]) touch() {
+	m.mu.Lock()
+	if m.version > 0 {
+		m.version++
+	}
+	m.mu.Unlock()
+	m.wake()
+}
+
 // wake wakes the receiver without a new value.
 func (m *mailbox[T]) wake() {
 	select {

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
 )
 
@@ -20,6 +21,9 @@ type Metrics struct {
 	stale     prometheus.Gauge
 	passes    prometheus.Histogram
 	applies   *prometheus.HistogramVec
+	drifts    *prometheus.CounterVec
+	drifted   prometheus.Gauge
+	ended     *prometheus.CounterVec
 
 	mu      sync.Mutex
 	inForce announce.Node
@@ -49,13 +53,34 @@ func NewMetrics(nodeName string, updates func() uint64) *Metrics {
 		passes: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "metallb_speaker_pass_duration_seconds",
 			Help: "Time to gather, decide and render, once per pass.", Buckets: buckets}),
 		applies: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "metallb_speaker_apply_duration_seconds",
-			Help:    "Time until FRR acknowledged a configuration, by kind: unchanged (it ran already), delta, full, refused.",
+			Help:    "Time until FRR acknowledged a configuration, or did not, by kind: unchanged (it ran already), delta, full, refused, failed.",
 			Buckets: buckets}, []string{"kind"}),
+		drifts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "metallb_speaker_frr_drift_total",
+			Help: "Times that FRR was found to run something else than it was told, by what came of it: repaired, remains."}, []string{"result"}),
+		drifted: prometheus.NewGauge(prometheus.GaugeOpts{Name: "metallb_speaker_frr_drift",
+			Help: "1 while FRR runs something else than it was told that could not be put right, else 0."}),
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "metallb_speaker_frr_daemon_ended_total",
+			Help: "Times that a daemon of FRR ended or stopped to answer."}, []string{"daemon"}),
+	}
+}
+
+// Event takes in what happened to FRR without being asked for.
+func (m *Metrics) Event(e frr.Event) {
+	switch e.Kind {
+	case frr.DriftRepaired:
+		m.drifts.WithLabelValues("repaired").Inc()
+		m.drifted.Set(0)
+	case frr.DriftRemains:
+		m.drifts.WithLabelValues("remains").Inc()
+		m.drifted.Set(1)
+	case frr.DaemonDown:
+		m.ended.WithLabelValues(e.Daemon).Inc()
+	case frr.DaemonUp:
 	}
 }
 
 func (m *Metrics) parts() []prometheus.Collector {
-	return []prometheus.Collector{m.updates, m.errors, m.loaded, m.stale, m.passes, m.applies}
+	return []prometheus.Collector{m.updates, m.errors, m.loaded, m.stale, m.passes, m.applies, m.drifts, m.drifted, m.ended}
 }
 
 // Describe implements prometheus.Collector.
@@ -99,6 +124,9 @@ func (m *Metrics) observe(r node.Report, inForce announce.Node) {
 	m.passes.Observe(r.Pass.Seconds())
 	for _, a := range r.Applies {
 		m.applies.WithLabelValues(a.How).Observe(a.Duration.Seconds())
+		if a.How == string(frr.Delta) || a.How == string(frr.FullReload) {
+			m.drifted.Set(0) // it was read back since
+		}
 	}
 	if r.InForce {
 		m.loaded.Set(1)

@@ -23,6 +23,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/internal/intent"
 	"github.com/seed-551707bd/metallb-operator/internal/ipam"
 	"github.com/seed-551707bd/metallb-operator/internal/logging"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrstate"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/l2"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
@@ -104,7 +105,7 @@ func TestGivenAddressesToDifferentPeersWhenAServiceIsReportedThenItHasTheUnion(t
 
 func exists(name, service string, owner types.UID, peers ...string) object {
 	return object{name: name, service: svc(service), owner: owner,
-		says: statement{"n1", svc(service), peers}}
+		says: statement{"n1", svc(service), peers, nil}}
 }
 
 func TestGivenObjectsAndWhatIsWantedWhenComparedThenTheStepsLeadThere(t *testing.T) {
@@ -113,6 +114,16 @@ func TestGivenObjectsAndWhatIsWantedWhenComparedThenTheStepsLeadThere(t *testing
 	wrongNode.says.node = "n2"
 	a := wishes{svc("a"): {names: []string{"tor"}}}
 	unsure := wishes{svc("a"): {leave: true}}
+	sentTo := func(addresses string, since int64) wishes {
+		return wishes{svc("a"): {names: []string{"tor"}, sent: []delivery{{peer: "tor", addresses: addresses, since: since}}}}
+	}
+	saying := func(addresses string, since int64) object {
+		o := exists("bgp-1", "a", "me", "tor")
+		o.says.sent = []delivery{{peer: "tor", addresses: addresses, since: since}}
+		return o
+	}
+	b, after := svc("b"), sentTo("198.51.100.1", 50)
+	after[b] = wish{names: []string{"tor"}}
 	key := svc("a")
 	rows := map[string]struct {
 		want wishes
@@ -128,12 +139,18 @@ func TestGivenObjectsAndWhatIsWantedWhenComparedThenTheStepsLeadThere(t *testing
 		"of an earlier pod":    {a, []object{exists("bgp-1", "a", "earlier", "tor")}, []step{{adopt: "bgp-1"}}},
 		"not certain":          {unsure, []object{exists("bgp-1", "a", "me", "tor")}, nil},
 		"not certain, missing": {unsure, nil, nil},
-		"untrue things first":  {a, []object{exists("bgp-9", "b", "me", "tor")}, []step{{remove: "bgp-9"}, {create: &key, names: []string{"tor"}}}},
+		"as sent as wanted":    {sentTo("198.51.100.1", 50), []object{saying("198.51.100.1", 50)}, nil},
+		"sent by now":          {sentTo("198.51.100.1", 50), []object{saying("", 0)}, []step{{report: new(saying("", 0)), names: []string{"tor"}, sent: sentTo("198.51.100.1", 50)[svc("a")].sent}}},
+		"sent over an earlier session": {sentTo("198.51.100.1", 60), []object{saying("198.51.100.1", 50)},
+			[]step{{report: new(saying("198.51.100.1", 50)), names: []string{"tor"}, sent: sentTo("198.51.100.1", 60)[svc("a")].sent}}},
+		"what was sent is not known":          {wishes{svc("a"): {names: []string{"tor"}, sent: []delivery{{peer: "tor", unknown: true}}}}, []object{saying("198.51.100.1", 50)}, nil},
+		"what was sent comes after all other": {after, []object{saying("", 0)}, []step{{create: &b, names: []string{"tor"}}, {report: new(saying("", 0)), names: []string{"tor"}, sent: after[svc("a")].sent}}},
+		"untrue things first":                 {a, []object{exists("bgp-9", "b", "me", "tor")}, []step{{remove: "bgp-9"}, {create: &key, names: []string{"tor"}}}},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			got := steps(row.want, row.have, "n1", me)
-			if diff := cmp.Diff(row.do, got, cmp.AllowUnexported(step{}, object{}, statement{})); diff != "" {
+			if diff := cmp.Diff(row.do, got, cmp.AllowUnexported(step{}, object{}, statement{}, delivery{})); diff != "" {
 				t.Errorf("steps (-want +got):\n%s", diff)
 			}
 		})
@@ -264,6 +281,35 @@ metallb_speaker_not_announced{protocol="layer2",reason="interfaceMissing"} 2
 	observe(node.Report{Outcome: node.Applied, InForce: true})
 	if n := testutil.CollectAndCount(m, "metallb_speaker_announced"); n != 0 {
 		t.Errorf("%d series of addresses are left, want none", n)
+	}
+}
+
+func TestGivenWhatHappensToFRRWhenScrapedThenItIsCounted(t *testing.T) {
+	m := NewMetrics("n1", func() uint64 { return 7 })
+	for _, e := range []frr.Event{{Kind: frr.DriftRepaired}, {Kind: frr.DriftRemains}, {Kind: frr.DaemonDown, Daemon: "bgpd"}, {Kind: frr.DaemonUp, Daemon: "bgpd"}} {
+		m.Event(e)
+	}
+	want := `
+# HELP metallb_speaker_frr_daemon_ended_total Times that a daemon of FRR ended or stopped to answer.
+# TYPE metallb_speaker_frr_daemon_ended_total counter
+metallb_speaker_frr_daemon_ended_total{daemon="bgpd"} 1
+# HELP metallb_speaker_frr_drift 1 while FRR runs something else than it was told that could not be put right, else 0.
+# TYPE metallb_speaker_frr_drift gauge
+metallb_speaker_frr_drift 1
+# HELP metallb_speaker_frr_drift_total Times that FRR was found to run something else than it was told, by what came of it: repaired, remains.
+# TYPE metallb_speaker_frr_drift_total counter
+metallb_speaker_frr_drift_total{result="remains"} 1
+metallb_speaker_frr_drift_total{result="repaired"} 1
+`
+	if err := testutil.CollectAndCompare(m, strings.NewReader(want), "metallb_speaker_frr_drift", "metallb_speaker_frr_drift_total", "metallb_speaker_frr_daemon_ended_total"); err != nil {
+		t.Error(err)
+	}
+	m.observe(node.Report{Outcome: node.Applied, Applies: []node.Application{{How: "failed"}, {How: "full"}}}, announce.Node{})
+	if got := testutil.ToFloat64(m.drifted); got != 0 {
+		t.Errorf("drift is %v after the whole file was loaded, want 0", got)
+	}
+	if got := testutil.CollectAndCount(m, "metallb_speaker_apply_duration_seconds"); got != 2 {
+		t.Errorf("%d kinds of applies, want failed and full", got)
 	}
 }
 

@@ -44,6 +44,8 @@ type Options struct {
 	// not gossip.
 	Layer2     Layer2
 	Membership Membership
+	// Sent knows what routers were sent; nil when that is not read back.
+	Sent Sent
 	// Metrics counts how passes went.
 	Metrics *Metrics
 	Log     *slog.Logger
@@ -126,10 +128,26 @@ func (p *Publisher) Start(ctx context.Context) error {
 	tasks.Go(func() error { p.digest(ctx); return nil })
 	tasks.Go(func() error { p.watch(ctx); return nil })
 	tasks.Go(func() error { p.events.run(ctx); return nil })
+	tasks.Go(func() error { p.watchSent(ctx); return nil })
 	tasks.Go(func() error { p.retry(ctx, p.verdict.news, 0, p.writeState); return nil })
 	tasks.Go(func() error { p.retry(ctx, p.bgp.wishes.news, calm, p.bgp.write); return nil })
 	tasks.Go(func() error { p.retry(ctx, p.layer2.wishes.news, layer2Calm, p.writeLayer2); return nil })
 	return tasks.Wait()
+}
+
+// watchSent has the objects compared when what routers were sent may have changed.
+func (p *Publisher) watchSent(ctx context.Context) {
+	if p.Sent == nil {
+		return
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.Sent.News():
+			p.bgp.wishes.touch()
+		}
+	}
 }
 
 // NeedLeaderElection implements controller-runtime's LeaderElectionRunnable: every node reports for itself.
@@ -162,7 +180,11 @@ func (p *Publisher) digest(ctx context.Context) {
 		p.remark(ctx, inForce, now.node)
 		inForce = now.node
 		if now.routed {
-			p.bgp.wishes.put(func() wishes { return routed(now.node) })
+			p.bgp.wishes.put(func() wishes {
+				all := routed(now.node)
+				deliver(all, now.node.Verdicts, p.Sent)
+				return all
+			})
 		}
 		p.decided.put(now.node)
 	}

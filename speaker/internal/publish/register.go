@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,11 +45,15 @@ type wishes map[ipam.ServiceKey]wish
 type wish struct {
 	// names are to be listed, sorted.
 	names []string
+	// sent is what routers were sent, by peer; only of bgpStatus.
+	sent []delivery
 	// leave says that it is not certain yet: what is there stays.
 	leave bool
 }
 
-func (w wish) equal(o wish) bool { return w.leave == o.leave && slices.Equal(w.names, o.names) }
+func (w wish) equal(o wish) bool {
+	return w.leave == o.leave && slices.Equal(w.names, o.names) && slices.Equal(w.sent, o.sent)
+}
 
 // newRegister returns a register of this node that follows nothing yet.
 func newRegister(o Options, owner *owner, k kind, created func(ipam.ServiceKey)) (*register, error) {
@@ -135,11 +140,13 @@ type step struct {
 	// create is the Service of an object that is missing.
 	create *ipam.ServiceKey
 	names  []string
+	sent   []delivery
 }
 
-// steps compares what is wanted with the objects that exist and returns what to write: what is untrue goes first.
+// steps compares what is wanted with the objects that exist and returns what to write: what is untrue goes first, what routers were sent, of which
+// a session that comes or goes may change very much, last.
 func steps(want wishes, have []object, node string, owner []metav1.OwnerReference) []step {
-	var removals, adoptions, reports, creations []step
+	var removals, adoptions, reports, creations, deliveries []step
 	seen := map[ipam.ServiceKey]bool{}
 	for _, o := range have {
 		w, wanted := want[o.service]
@@ -153,18 +160,20 @@ func steps(want wishes, have []object, node string, owner []metav1.OwnerReferenc
 		}
 		untrue := o.says.node != node || o.says.service != o.service
 		if untrue || !w.leave && !slices.Equal(o.says.names, w.names) {
-			reports = append(reports, step{report: &o, names: w.names})
+			reports = append(reports, step{report: &o, names: w.names, sent: w.sent})
+		} else if !w.leave && !delivered(o.says.sent, w.sent) {
+			deliveries = append(deliveries, step{report: &o, names: w.names, sent: w.sent})
 		}
 	}
 	for key, w := range want {
 		if !seen[key] && !w.leave {
-			creations = append(creations, step{create: &key, names: w.names})
+			creations = append(creations, step{create: &key, names: w.names, sent: w.sent})
 		}
 	}
 	slices.SortFunc(creations, func(a, b step) int {
 		return cmp.Or(cmp.Compare(a.create.Namespace, b.create.Namespace), cmp.Compare(a.create.Name, b.create.Name))
 	})
-	return slices.Concat(removals, reports, creations, adoptions)
+	return slices.Concat(removals, reports, creations, adoptions, deliveries)
 }
 
 // take carries out a step.
@@ -179,9 +188,9 @@ func (r *register) take(ctx context.Context, s step, owner []metav1.OwnerReferen
 	case s.adopt != "":
 		return r.patch(ctx, s.adopt, map[string]any{"metadata": map[string]any{"ownerReferences": owner}}, false)
 	case s.report != nil:
-		return r.report(ctx, s.report.name, s.report.service, s.names)
+		return r.report(ctx, s.report.name, statement{r.node, s.report.service, s.names, settleDeliveries(s.report.says.sent, s.sent, time.Now())})
 	default:
-		return r.create(ctx, *s.create, s.names, owner)
+		return r.create(ctx, statement{r.node, *s.create, s.names, settleDeliveries(nil, s.sent, time.Now())}, owner)
 	}
 }
 
@@ -193,7 +202,8 @@ func (r *register) named(name string) client.Object {
 	return o
 }
 
-func (r *register) create(ctx context.Context, service ipam.ServiceKey, names []string, owner []metav1.OwnerReference) error {
+func (r *register) create(ctx context.Context, says statement, owner []metav1.OwnerReference) error {
+	service := says.service
 	o := r.named("")
 	o.SetGenerateName(r.prefix)
 	o.SetOwnerReferences(owner)
@@ -207,11 +217,11 @@ func (r *register) create(ctx context.Context, service ipam.ServiceKey, names []
 	}
 	r.objects.store(objectOf(o, r.read(o)))
 	r.created(service)
-	return r.report(ctx, o.GetName(), service, names)
+	return r.report(ctx, o.GetName(), says)
 }
 
-func (r *register) report(ctx context.Context, name string, service ipam.ServiceKey, names []string) error {
-	return r.patch(ctx, name, map[string]any{"status": r.status(statement{r.node, service, names})}, true)
+func (r *register) report(ctx context.Context, name string, says statement) error {
+	return r.patch(ctx, name, map[string]any{"status": r.status(says)}, true)
 }
 
 // patch merges content into an object, or its status. An object that is gone is forgotten, and the next comparison sees it missing.

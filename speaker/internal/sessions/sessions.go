@@ -32,7 +32,9 @@ type Options struct {
 	FRR                  FRR
 	// Client writes. It needs no limit of its own: what is written is limited by session.
 	Client client.Client
-	Log    *slog.Logger
+	// Happened, unless nil, is called when something happened to a session. It must return at once.
+	Happened func()
+	Log      *slog.Logger
 }
 
 // Reporter follows the sessions. Start logs and tells in events, Write writes the objects.
@@ -134,6 +136,9 @@ func (r *Reporter) follow(ctx context.Context) {
 			r.feed.take(event, err)
 			r.mu.Unlock()
 			wake(r.poke)
+			if r.Happened != nil {
+				r.Happened()
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -1,0 +1,266 @@
+package sent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/internal/intent"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrstate"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
+)
+
+// bgpd is a daemon whose sessions and routes a test sets.
+type bgpd struct {
+	mu sync.Mutex
+	// up is since when sessions are, by router; sent is what was sent to each.
+	up   map[string]time.Time
+	sent map[string][]string
+	// asked counts the commands: sessions, prefix, session.
+	asked map[string]int
+	err   error
+}
+
+func (b *bgpd) Show(_ context.Context, _, command string) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return nil, b.err
+	}
+	words := strings.Fields(command)
+	switch {
+	case command == frrstate.CommandSessions:
+		b.asked["sessions"]++
+		neighbors := map[string]any{}
+		for router, since := range b.up {
+			neighbors[router] = map[string]any{"bgpState": "Established", "bgpTimerUpEstablishedEpoch": since.Unix()}
+		}
+		return json.Marshal(map[string]any{"default": neighbors})
+	case strings.Contains(command, "advertised-routes"):
+		b.asked["session"]++
+		routes := map[string]any{}
+		for _, p := range b.sent[words[5]] {
+			if strings.Contains(p, ":") == (words[2] == "ipv6") {
+				routes[p] = map[string]any{}
+			}
+		}
+		return json.Marshal(map[string]any{"advertisedRoutes": routes})
+	default:
+		b.asked["prefix"]++
+		to := map[string]any{}
+		for router, prefixes := range b.sent {
+			for _, p := range prefixes {
+				if p == words[4] {
+					to[router] = map[string]any{}
+				}
+			}
+		}
+		return json.Marshal(map[string]any{"advertisedTo": to})
+	}
+}
+
+func (b *bgpd) set(change func(*bgpd)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change(b)
+}
+
+func (b *bgpd) count(what string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.asked[what]
+}
+
+var tag = announce.Tag{High: 1, Low: 2}
+
+// reportOf is what is in force with two peers and the prefixes.
+func reportOf(prefixes ...string) node.Report {
+	r := announce.Router{ASN: 64500}
+	for i, name := range []string{"a", "b"} {
+		r.Neighbors = append(r.Neighbors, announce.Neighbor{
+			Peer:     intent.Peer{Name: name, Address: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)})},
+			Policies: []announce.Policy{{Tag: tag}},
+		})
+	}
+	for _, p := range prefixes {
+		r.Prefixes = append(r.Prefixes, announce.Prefix{Prefix: netip.MustParsePrefix(p), Tags: []announce.Tag{tag}})
+	}
+	return node.Report{InForce: true, Outcome: node.Applied, Noticed: time.Now(), Node: announce.Node{BGP: announce.BGP{Routers: []announce.Router{r}}}}
+}
+
+func run(t *testing.T, test func(t *testing.T, b *bgpd, tracker *Tracker)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bgpd{asked: map[string]int{}, sent: map[string][]string{}, up: map[string]time.Time{"192.0.2.1": time.Now(), "192.0.2.2": time.Now()}}
+		tracker := New(b, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = tracker.Start(ctx) }()
+		time.Sleep(time.Minute)
+		test(t, b, tracker)
+		cancel()
+		<-done
+	})
+}
+
+func expect(t *testing.T, tracker *Tracker, peer, address string, want State) {
+	t.Helper()
+	synctest.Wait()
+	tracker.Lookup(func(of func(string, netip.Addr) Answer) {
+		if got := of(peer, netip.MustParseAddr(address)); got.State != want || want == Sent && got.Since.IsZero() {
+			t.Errorf("of %s and %s it is said %+v, want state %d", peer, address, got, want)
+		}
+	})
+}
+
+func TestGivenAPrefixWhenFRRSendsItToOneRouterThenThatIsKnownAtOnceAndOfTheOtherAfterAWhile(t *testing.T) {
+	run(t, func(t *testing.T, b *bgpd, tracker *Tracker) {
+		tracker.Publish(reportOf())
+		time.Sleep(time.Minute)
+		tracker.Publish(reportOf("198.51.100.1/32"))
+		expect(t, tracker, "a", "198.51.100.1", Unknown)
+		b.set(func(b *bgpd) { b.sent["192.0.2.1"] = []string{"198.51.100.1/32"} })
+		time.Sleep(firstPause)
+		expect(t, tracker, "a", "198.51.100.1", Sent)
+		expect(t, tracker, "b", "198.51.100.1", Unknown)
+		expect(t, tracker, "a", "198.51.100.2", Unknown)
+		time.Sleep(searchLimit + lastPause)
+		expect(t, tracker, "b", "198.51.100.1", NotSent)
+		if n := b.count("session"); n != 0 {
+			t.Errorf("asked for all routes %d times because of one prefix", n)
+		}
+		if n := b.count("prefix"); n > 25 {
+			t.Errorf("asked %d times for a prefix that is not sent", n)
+		}
+		asked, sessions := b.count("prefix"), b.count("sessions")
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if n := b.count("prefix") - asked; n != 0 {
+			t.Errorf("asked %d times for routes at rest", n)
+		}
+		if n := b.count("sessions") - sessions; n > 10*60/15+1 {
+			t.Errorf("asked %d times for sessions in ten minutes", n)
+		}
+		b.set(func(b *bgpd) { b.sent["192.0.2.2"] = []string{"198.51.100.1/32", "198.51.100.2/32"} })
+		tracker.Publish(reportOf("198.51.100.1/32", "198.51.100.2/32")) // any change makes it look again
+		time.Sleep(firstPause)
+		expect(t, tracker, "b", "198.51.100.1", Sent)
+		// One at once, one after the change that was noticed later; what took longer than the search is not among them.
+		if got, want := histogram(t, tracker), uint64(2); got != want {
+			t.Errorf("observed %d times, want %d", got, want)
+		}
+	})
+}
+
+func TestGivenManyPrefixesWhenASessionComesUpAndGoesThenItIsReadAsAWholeAndToldAfterAMoment(t *testing.T) {
+	run(t, func(t *testing.T, b *bgpd, tracker *Tracker) {
+		var all []string
+		for i := range 1000 {
+			all = append(all, fmt.Sprintf("10.0.%d.%d/32", i/250, i%250))
+		}
+		b.set(func(b *bgpd) { b.sent["192.0.2.1"], b.sent["192.0.2.2"] = all, all })
+		tracker.Publish(reportOf(all...))
+		time.Sleep(time.Second)
+		expect(t, tracker, "a", "10.0.3.249", Sent)
+		expect(t, tracker, "b", "10.0.0.0", Sent)
+		if prefix, session := b.count("prefix"), b.count("session"); prefix != 0 || session != 2 {
+			t.Errorf("asked for %d prefixes and %d sessions, want two sessions", prefix, session)
+		}
+		if n := histogram(t, tracker); n != 0 {
+			t.Errorf("%d routes that were there before the speaker are measured", n)
+		}
+		b.set(func(b *bgpd) { delete(b.up, "192.0.2.2"); delete(b.sent, "192.0.2.2") })
+		for range 1000 {
+			tracker.Poke() // a session that flaps
+		}
+		time.Sleep(leastPause)
+		expect(t, tracker, "b", "10.0.0.0", Unknown)
+		drain(tracker)
+		time.Sleep(grace + sessionPause)
+		expect(t, tracker, "b", "10.0.0.0", Down)
+		if !drain(tracker) {
+			t.Error("nobody was told that a session stays down")
+		}
+		expect(t, tracker, "a", "10.0.0.0", Sent)
+		b.set(func(b *bgpd) { b.up["192.0.2.2"], b.sent["192.0.2.2"] = time.Now(), all })
+		time.Sleep(sessionPause + time.Second)
+		expect(t, tracker, "b", "10.0.3.249", Sent)
+		if session := b.count("session"); session != 3 {
+			t.Errorf("asked for %d sessions, want only the one that came back", session)
+		}
+		drain(tracker)
+		time.Sleep(10 * time.Minute)
+		if drain(tracker) {
+			t.Error("news at rest")
+		}
+	})
+}
+
+func TestGivenAggregatesAndPeersThatGoWhenLookedUpThenAnAddressIsSentWithItsPrefix(t *testing.T) {
+	run(t, func(t *testing.T, b *bgpd, tracker *Tracker) {
+		b.set(func(b *bgpd) { b.sent["192.0.2.1"] = []string{"198.51.100.0/24", "2001:db8::1/128"} })
+		r := reportOf("198.51.100.0/24", "2001:db8::1/128")
+		tracker.Publish(r)
+		time.Sleep(time.Second)
+		expect(t, tracker, "a", "198.51.100.77", Sent)
+		expect(t, tracker, "a", "198.51.101.1", Unknown)
+		expect(t, tracker, "a", "2001:db8::1", Unknown) // an IPv4 session does not carry it
+		r.Node.BGP.Routers[0].Neighbors = r.Node.BGP.Routers[0].Neighbors[1:]
+		tracker.Publish(r)
+		expect(t, tracker, "a", "198.51.100.77", Unknown)
+	})
+}
+
+func TestGivenAnFRRThatDoesNotAnswerWhenItComesBackThenNothingWasForgotten(t *testing.T) {
+	run(t, func(t *testing.T, b *bgpd, tracker *Tracker) {
+		b.set(func(b *bgpd) { b.sent["192.0.2.1"] = []string{"198.51.100.1/32"} })
+		tracker.Publish(reportOf("198.51.100.1/32"))
+		time.Sleep(time.Minute)
+		expect(t, tracker, "a", "198.51.100.1", Sent)
+		b.set(func(b *bgpd) { b.err = errors.New("no reloader") })
+		time.Sleep(time.Minute)
+		expect(t, tracker, "a", "198.51.100.1", Sent)
+		b.set(func(b *bgpd) { b.err = nil; b.up["192.0.2.1"] = time.Now() })
+		time.Sleep(sessionPause + time.Second)
+		expect(t, tracker, "a", "198.51.100.1", Sent)
+		full := reportOf("198.51.100.1/32")
+		full.Applies = []node.Application{{How: "full"}}
+		b.set(func(b *bgpd) { b.sent = map[string][]string{} })
+		tracker.Publish(full)
+		time.Sleep(searchLimit + lastPause)
+		expect(t, tracker, "a", "198.51.100.1", NotSent)
+	})
+}
+
+func drain(tracker *Tracker) bool {
+	synctest.Wait()
+	select {
+	case <-tracker.News():
+		return true
+	default:
+		return false
+	}
+}
+
+// histogram returns how often something was observed.
+func histogram(t *testing.T, tracker *Tracker) uint64 {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(tracker)
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 {
+		t.Fatalf("families %v, error %v", families, err)
+	}
+	return families[0].GetMetric()[0].GetHistogram().GetSampleCount()
+}
