@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -66,6 +67,34 @@ func namespaceOf(m Machine) (netns.NsHandle, error) {
 		return 0, fmt.Errorf("open the machine's network namespace: %w", err)
 	}
 	return ns, nil
+}
+
+// Within calls a function in the instance's network namespace. Sockets that it opens stay there, also when they are used elsewhere.
+func (i *Instance) Within(f func() error) error {
+	runtime.LockOSThread()
+	before, err := netns.Get()
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("find the network namespace: %w", err)
+	}
+	defer before.Close()
+	there, err := namespaceOf(i)
+	if err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	defer there.Close()
+	if err := netns.Set(there); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter the instance's network namespace: %w", err)
+	}
+	err = f()
+	if back := netns.Set(before); back != nil {
+		// The thread stays locked, so that it ends with the goroutine and nobody else gets it.
+		return errors.Join(fmt.Errorf("leave the instance's network namespace: %w", back), err)
+	}
+	runtime.UnlockOSThread()
+	return err
 }
 
 func address(in *netlink.Handle, name string, addrs []string) error {

@@ -4,21 +4,14 @@
 package observer
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"net/netip"
-	"path/filepath"
-	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/vishvananda/netns"
 
 	"github.com/seed-551707bd/metallb-operator/test/frr"
 )
@@ -93,42 +86,19 @@ func Start(tb testing.TB, node *frr.Instance, o Options) *Router {
 		r.peers[netip.MustParsePrefix(text).Addr()] = &peer{table: map[netip.Prefix]string{}}
 	}
 	for address := range r.peers {
-		listener, err := listen(tb.Context(), place.PID(), address)
+		var listener net.Listener
+		err := place.Within(func() (err error) {
+			var config net.ListenConfig
+			listener, err = config.Listen(tb.Context(), "tcp", netip.AddrPortFrom(address, 179).String())
+			return err
+		})
 		if err != nil {
-			tb.Fatal(err)
+			tb.Fatalf("listen for BGP: %v", err)
 		}
 		r.listeners = append(r.listeners, listener)
 		r.sessions.Go(func() { r.accept(listener, address) })
 	}
 	return r
-}
-
-// listen opens the BGP port in the network namespace of a process. A socket stays in the namespace of the thread that made it.
-func listen(ctx context.Context, pid int, address netip.Addr) (net.Listener, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	before, err := netns.Get()
-	if err != nil {
-		return nil, fmt.Errorf("find the network namespace: %w", err)
-	}
-	defer before.Close()
-	there, err := netns.GetFromPath(filepath.Join("/proc", strconv.Itoa(pid), "ns/net"))
-	if err != nil {
-		return nil, fmt.Errorf("find the observer's network namespace: %w", err)
-	}
-	defer there.Close()
-	if err := netns.Set(there); err != nil {
-		return nil, fmt.Errorf("enter the observer's network namespace: %w", err)
-	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", netip.AddrPortFrom(address, 179).String())
-	if back := netns.Set(before); back != nil {
-		return nil, errors.Join(fmt.Errorf("leave the observer's network namespace: %w", back), err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listen for BGP: %w", err)
-	}
-	return listener, nil
 }
 
 func (r *Router) close() {

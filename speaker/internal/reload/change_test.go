@@ -27,15 +27,15 @@ const (
 
 func peerAddress(i int) string { return fmt.Sprintf("192.0.2.%d", 101+i) }
 
-// site is what the objects of a cluster say to one node: the product decides, renders and applies it as it does in a speaker.
-type site struct {
+// scene is what the objects of a cluster say to one node: the product decides, renders and applies it as it does in a speaker.
+type scene struct {
 	announce.Input
 	renderer *frrconf.Renderer
 }
 
 // newSite has that many Services and peers (iBGP), and advertisements: all for every Service, some for those of class gold, to every peer.
-func newSite(services, peers int) *site {
-	s := &site{renderer: frrconf.NewRenderer(frrconf.Options{Hostname: "n1"})}
+func newSite(services, peers int) *scene {
+	s := &scene{renderer: frrconf.NewRenderer(frrconf.Options{Hostname: "n1"})}
 	s.Node, s.Nodes = "n1", []announce.NodeInfo{{Name: "n1"}}
 	s.Config.Pools = []intent.Pool{{Pool: ipam.Pool{Name: "p", Ranges: []ipam.Range{
 		{First: netip.MustParseAddr("10.0.0.0"), Last: netip.MustParseAddr("10.0.255.255")},
@@ -53,23 +53,23 @@ func newSite(services, peers int) *site {
 	return s
 }
 
-func (s *site) addPeer(i int) {
+func (s *scene) addPeer(i int) {
 	s.Config.Peers = append(s.Config.Peers, intent.Peer{Name: fmt.Sprintf("tor-%02d", i), MyASN: asn, PeerASN: asn,
 		Address: netip.MustParseAddr(peerAddress(i)), Port: 179, ConnectTime: time.Second})
 }
 
-func (s *site) advertise(ad intent.BGPAdvertisement) {
+func (s *scene) advertise(ad intent.BGPAdvertisement) {
 	ad.AggregationLength, ad.AggregationLengthV6, ad.Pools = 32, 128, []string{"p"}
 	s.Config.BGPAdvertisements = append(s.Config.BGPAdvertisements, ad)
 }
 
-func (s *site) ad(name string) *intent.BGPAdvertisement {
+func (s *scene) ad(name string) *intent.BGPAdvertisement {
 	i := slices.IndexFunc(s.Config.BGPAdvertisements, func(ad intent.BGPAdvertisement) bool { return ad.Name == name })
 	return &s.Config.BGPAdvertisements[i]
 }
 
 // addService adds the Service whose address serviceAddress gives.
-func (s *site) addService(i int) {
+func (s *scene) addService(i int) {
 	class := "iron"
 	if i%goldEvery == 0 {
 		class = "gold"
@@ -95,7 +95,7 @@ func (c classIs) String() string                        { return "class=" + stri
 
 func gold() selector.Set { return selector.Set{classIs("gold")} }
 
-func (s *site) conf(tb testing.TB) string {
+func (s *scene) conf(tb testing.TB) string {
 	tb.Helper()
 	conf, err := s.renderer.Render(announce.Compute(s.Input).BGP)
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *site) conf(tb testing.TB) string {
 }
 
 // startSite runs a node for a site and the routers that its peers are, of which there may be up to room, and returns when they have everything.
-func startSite(tb testing.TB, release frrtest.Release, s *site, room int) (*node, *observer.Router) {
+func startSite(tb testing.TB, release frrtest.Release, s *scene, room int) (*node, *observer.Router) {
 	tb.Helper()
 	n := startNode(tb, release)
 	var addresses []string
@@ -122,7 +122,7 @@ func startSite(tb testing.TB, release frrtest.Release, s *site, room int) (*node
 }
 
 // everythingAt checks that every peer has a session and exactly the routes that it should.
-func (s *site) everythingAt(routers *observer.Router) func() error {
+func (s *scene) everythingAt(routers *observer.Router) func() error {
 	wanted := map[bool]string{true: s.attributes(true), false: s.attributes(false)}
 	return func() error {
 		for _, p := range s.Config.Peers {
@@ -141,7 +141,7 @@ func (s *site) everythingAt(routers *observer.Router) func() error {
 }
 
 // attributes is what the routers are to see of a prefix of a class, in the observer's notation.
-func (s *site) attributes(gold bool) string {
+func (s *scene) attributes(gold bool) string {
 	var communities []intent.Community
 	preference := uint32(100) // FRR's, where nobody asks for another
 	for _, ad := range s.Config.BGPAdvertisements {
@@ -169,7 +169,7 @@ func (s *site) attributes(gold bool) string {
 // one of what an advertisement says.
 type change struct {
 	name     string
-	do, undo func(*site)
+	do, undo func(*scene)
 	touches  func(netip.Prefix) bool
 	policy   bool
 }
@@ -182,35 +182,35 @@ func every(netip.Prefix) bool { return true }
 func changes(services, peers int) []change {
 	one := func(p netip.Prefix) bool { return p == serviceAddress(services) }
 	list := []change{
-		{"prefix", func(s *site) { s.addService(services) }, func(s *site) { s.Services = s.Services[:services] }, one, false},
-		{"peer", func(s *site) { s.addPeer(peers) }, func(s *site) { s.Config.Peers = s.Config.Peers[:peers] }, none, false},
-		{"timers", func(s *site) {
+		{"prefix", func(s *scene) { s.addService(services) }, func(s *scene) { s.Services = s.Services[:services] }, one, false},
+		{"peer", func(s *scene) { s.addPeer(peers) }, func(s *scene) { s.Config.Peers = s.Config.Peers[:peers] }, none, false},
+		{"timers", func(s *scene) {
 			s.Config.Peers[0].Timers = intent.Timers{Set: true, Hold: 60 * time.Second, Keepalive: 20 * time.Second}
-		}, func(s *site) { s.Config.Peers[0].Timers = intent.Timers{} }, none, false},
-		{"connectTime", func(s *site) { s.Config.Peers[0].ConnectTime = 7 * time.Second },
-			func(s *site) { s.Config.Peers[0].ConnectTime = time.Second }, none, false},
-		{"BFD profile", func(s *site) { s.Config.BFDProfiles[0].ReceiveInterval = 500 },
-			func(s *site) { s.Config.BFDProfiles[0].ReceiveInterval = 400 }, none, false},
+		}, func(s *scene) { s.Config.Peers[0].Timers = intent.Timers{} }, none, false},
+		{"connectTime", func(s *scene) { s.Config.Peers[0].ConnectTime = 7 * time.Second },
+			func(s *scene) { s.Config.Peers[0].ConnectTime = time.Second }, none, false},
+		{"BFD profile", func(s *scene) { s.Config.BFDProfiles[0].ReceiveInterval = 500 },
+			func(s *scene) { s.Config.BFDProfiles[0].ReceiveInterval = 400 }, none, false},
 	}
 	for _, of := range []struct {
 		ad      string
 		touches func(netip.Prefix) bool
 	}{{"all", every}, {"some", isGold}} {
 		list = append(list,
-			change{"community added, of " + of.ad, func(s *site) {
+			change{"community added, of " + of.ad, func(s *scene) {
 				ad := s.ad(of.ad)
 				ad.Communities = append(slices.Clone(ad.Communities), intent.Community{A: asn, B: 7})
-			}, func(s *site) { s.ad(of.ad).Communities = s.ad(of.ad).Communities[:1] }, of.touches, true},
-			change{"community changed, of " + of.ad, func(s *site) { s.ad(of.ad).Communities = []intent.Community{{A: asn, B: 8}} },
-				func(s *site) {
+			}, func(s *scene) { s.ad(of.ad).Communities = s.ad(of.ad).Communities[:1] }, of.touches, true},
+			change{"community changed, of " + of.ad, func(s *scene) { s.ad(of.ad).Communities = []intent.Community{{A: asn, B: 8}} },
+				func(s *scene) {
 					s.ad(of.ad).Communities = []intent.Community{{A: asn, B: map[string]uint32{"all": 1, "some": 2}[of.ad]}}
 				}, of.touches, true},
-			change{"localPref, of " + of.ad, func(s *site) { s.ad(of.ad).LocalPref = 300 }, func(s *site) { s.ad(of.ad).LocalPref = 0 }, of.touches, true})
+			change{"localPref, of " + of.ad, func(s *scene) { s.ad(of.ad).LocalPref = 300 }, func(s *scene) { s.ad(of.ad).LocalPref = 0 }, of.touches, true})
 	}
 	return append(list,
-		change{"advertisement", func(s *site) {
+		change{"advertisement", func(s *scene) {
 			s.advertise(intent.BGPAdvertisement{Name: "more", Services: gold(), Communities: []intent.Community{{A: asn, B: 9}}})
-		}, func(s *site) { s.Config.BGPAdvertisements = s.Config.BGPAdvertisements[:2] }, isGold, true})
+		}, func(s *scene) { s.Config.BGPAdvertisements = s.Config.BGPAdvertisements[:2] }, isGold, true})
 }
 
 // outcome is what one change came to.
@@ -221,7 +221,7 @@ type outcome struct {
 }
 
 // bring applies a site and waits until the routers have what it says.
-func (n *node) bring(tb testing.TB, s *site, routers *observer.Router) outcome {
+func (n *node) bring(tb testing.TB, s *scene, routers *observer.Router) outcome {
 	tb.Helper()
 	conf, mark := s.conf(tb), routers.Count()
 	begin := time.Now()
@@ -253,7 +253,7 @@ func (c *change) strays(events []observer.Event, before map[netip.Addr]observer.
 	return found
 }
 
-func (s *site) states(routers *observer.Router) map[netip.Addr]observer.State {
+func (s *scene) states(routers *observer.Router) map[netip.Addr]observer.State {
 	states := map[netip.Addr]observer.State{}
 	for _, p := range s.Config.Peers {
 		states[p.Address] = routers.State(p.Address)
@@ -270,7 +270,7 @@ func TestGivenSessionsWhenOneObjectChangesThenOnlyItsRoutesDoAndNoSessionIsReset
 			s := newSite(services, peers)
 			n, routers := startSite(t, release, s, peers+1)
 			for _, c := range changes(services, peers) {
-				for _, act := range []func(*site){c.do, c.undo} {
+				for _, act := range []func(*scene){c.do, c.undo} {
 					before, mark := s.states(routers), routers.Count()
 					act(s)
 					n.bring(t, s, routers)
