@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/seed-551707bd/metallb-operator/internal/intent"
 )
 
 // plan is what one set of advertisements does on this node to the addresses of one pool and family. Thousands of Services share one.
@@ -166,8 +168,8 @@ func (s *scope) carryOut(variants []*variant, is4 bool) *plan {
 	tags := map[at][]Tag{}
 	var peers []string
 	for i, peer := range s.peers {
-		// setters are, by prefix length and attribute, the variants that set it towards this peer.
-		setters := map[setting]*variant{}
+		// setters are, by prefix length and attribute, the policies that set it towards this peer.
+		setters := map[setting]*Policy{}
 		reached := false
 		for _, v := range variants {
 			if !v.ad.reaches(peer.Name) || !carries(peer, is4) {
@@ -176,17 +178,8 @@ func (s *scope) carryOut(variants []*variant, is4 bool) *plan {
 			reached = true
 			bits := v.ad.bits(is4)
 			tags[at{s.router[i], bits}] = append(tags[at{s.router[i], bits}], v.policy.Tag)
-			for k, attr := range attributes() {
-				value, set := attr.value(&v.policy)
-				if !set || attr.external && peer.Internal() {
-					continue
-				}
-				at := setting{bits, k}
-				if other := setters[at]; other == nil {
-					setters[at] = v
-				} else if theirs, _ := attr.value(&other.policy); theirs != value {
-					return &plan{reason: conflict(&other.policy, &v.policy, attr, bits, peer.Name)}
-				}
+			if against := v.contradicts(setters, bits, peer); against.Code != ReasonNone {
+				return &plan{reason: against}
 			}
 		}
 		if reached {
@@ -212,4 +205,21 @@ func (s *scope) carryOut(variants []*variant, is4 bool) *plan {
 		return a.bits - b.bits
 	})
 	return made
+}
+
+// contradicts notes which attributes the variant sets towards a peer on routes of one length, and returns why it can't beside what is noted.
+func (v *variant) contradicts(setters map[setting]*Policy, bits int, peer *intent.Peer) Reason {
+	for k, attr := range attributes() {
+		value, set := attr.value(&v.policy)
+		if !set || attr.external && peer.Internal() {
+			continue
+		}
+		at := setting{bits, k}
+		if other := setters[at]; other == nil {
+			setters[at] = &v.policy
+		} else if theirs, _ := attr.value(other); theirs != value {
+			return conflict(other, &v.policy, attr, bits, peer.Name)
+		}
+	}
+	return Reason{}
 }

@@ -145,29 +145,37 @@ func checkReach(n *announce.Neighbor) error {
 }
 
 func checkPolicies(policies []announce.Policy) error {
-	for _, p := range policies {
+	for i := range policies {
+		p := &policies[i]
 		if err := word("BGPAdvertisement", p.Advertisement); err != nil {
 			return err
 		}
-		for _, c := range p.Communities {
-			if !c.Large && (c.A > 65535 || c.B > 65535) {
-				return fmt.Errorf("BGPAdvertisement %s: community is %s: wanted two numbers up to 65535", p.Advertisement, c)
-			}
+		if err := checkPolicy(p); err != nil {
+			return fmt.Errorf("BGPAdvertisement %s: %w", p.Advertisement, err)
 		}
-		for _, c := range p.ExtCommunities {
-			if c.Kind != "rt" && c.Kind != "soo" || c.Number > 65535 && (c.ASN > 65535 || c.Address.IsValid()) || c.Address.IsValid() && !c.Address.Is4() {
-				return fmt.Errorf("BGPAdvertisement %s: extended community is %q: wanted rt or soo, and one number up to 65535", p.Advertisement, c.String())
-			}
+	}
+	return nil
+}
+
+func checkPolicy(p *announce.Policy) error {
+	for _, c := range p.Communities {
+		if !c.Large && (c.A > 65535 || c.B > 65535) {
+			return fmt.Errorf("community is %s: wanted two numbers up to 65535", c)
 		}
-		if strings.ContainsFunc(p.Variant, func(r rune) bool { return r < ' ' || r > '~' }) {
-			return fmt.Errorf("BGPAdvertisement %s: variant is %q: wanted one line", p.Advertisement, p.Variant)
+	}
+	for _, c := range p.ExtCommunities {
+		long := c.ASN > 65535 || c.Address.IsValid()
+		if c.Kind != "rt" && c.Kind != "soo" || c.Number > 65535 && long || c.Address.IsValid() && !c.Address.Is4() {
+			return fmt.Errorf("extended community is %q: wanted rt or soo, and one number up to 65535", c.String())
 		}
-		if p.LinkBandwidth > maxBandwidth {
-			return fmt.Errorf("BGPAdvertisement %s: link bandwidth is %d: wanted up to %d", p.Advertisement, p.LinkBandwidth, maxBandwidth)
-		}
-		if p.ASPathPrepend < 0 || p.ASPathPrepend > maxPrepend {
-			return fmt.Errorf("BGPAdvertisement %s: asPathPrepend is %d: wanted 0 to %d", p.Advertisement, p.ASPathPrepend, maxPrepend)
-		}
+	}
+	switch {
+	case strings.ContainsFunc(p.Variant, func(r rune) bool { return r < ' ' || r > '~' }):
+		return fmt.Errorf("variant is %q: wanted one line", p.Variant)
+	case p.LinkBandwidth > maxBandwidth:
+		return fmt.Errorf("link bandwidth is %d: wanted up to %d", p.LinkBandwidth, maxBandwidth)
+	case p.ASPathPrepend < 0 || p.ASPathPrepend > maxPrepend:
+		return fmt.Errorf("asPathPrepend is %d: wanted 0 to %d", p.ASPathPrepend, maxPrepend)
 	}
 	return nil
 }

@@ -93,6 +93,15 @@ func TestGivenContradictionWhenRenderedThenRefused(t *testing.T) {
 		"and sourceInterface": func(r *announce.Router) {
 			r.Neighbors[0].SourceInterface, r.Neighbors[0].SourceAddress = "lo", netip.MustParseAddr("192.0.2.1")
 		},
+		"wanted rt or soo": func(r *announce.Router) {
+			r.Neighbors[0].Policies[0].ExtCommunities = []intent.ExtCommunity{{Kind: "rt\nexit", ASN: 1, Number: 1}}
+		},
+		"one number up to 65535": func(r *announce.Router) {
+			r.Neighbors[0].Policies[0].ExtCommunities = []intent.ExtCommunity{{Kind: "rt", ASN: 70000, Number: 70000}}
+		},
+		"wanted one line":    func(r *announce.Router) { r.Neighbors[0].Policies[0].Variant = "med 1\nexit" },
+		"wanted up to 25600": func(r *announce.Router) { r.Neighbors[0].Policies[0].LinkBandwidth = 25601 },
+		"wanted 0 to 10":     func(r *announce.Router) { r.Neighbors[0].Policies[0].ASPathPrepend = 11 },
 		"host bits":          func(r *announce.Router) { r.Prefixes[0].Prefix = netip.MustParsePrefix("10.0.0.1/24") },
 		"at least one tag":   func(r *announce.Router) { r.Prefixes[0].Tags = nil },
 		"a policy for":       func(r *announce.Router) { r.Prefixes[0].Tags = []announce.Tag{announce.TagOf("stranger")} },

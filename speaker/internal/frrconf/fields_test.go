@@ -133,3 +133,27 @@ func TestGivenTimersWhenEachChangesThenTheFileChanges(t *testing.T) {
 		t.Errorf("5 different timers gave %d different files", len(seen))
 	}
 }
+
+// TestGivenAnythingAServiceAsksForWhenItIsAllowedThenTheFileChanges does the same for what Services ask for.
+func TestGivenAnythingAServiceAsksForWhenItIsAllowedThenTheFileChanges(t *testing.T) {
+	values := map[string]announce.Asked{"Communities": {Communities: "no-export"}, "ASPathPrepend": {ASPathPrepend: "1"}, "MED": {MED: "5"}, "LocalPref": {LocalPref: "5"}}
+	seen := map[string]string{}
+	for field := range reflect.TypeFor[announce.Asked]().Fields() {
+		asked, known := values[field.Name]
+		if !known {
+			t.Errorf("%s: no value to try", field.Name)
+		}
+		in := base()
+		in.Services[0].Asked = asked
+		before := render(t, announce.Compute(in).BGP)
+		in.Config.BGPAdvertisements[0].Overrides = intent.Overrides{
+			Communities:      []intent.AllowedCommunity{{Text: "no-export", Value: intent.Community{A: 65535, B: 65281}}},
+			MaxASPathPrepend: 1, MED: intent.Span{Set: true, Max: 5}, LocalPref: intent.Span{Set: true, Max: 5},
+		}
+		after := render(t, announce.Compute(in).BGP)
+		if after == before || seen[after] != "" {
+			t.Errorf("%s: what is asked for makes no difference, or the same as %q", field.Name, seen[after])
+		}
+		seen[after] = field.Name
+	}
+}
