@@ -136,6 +136,26 @@ const (
 	ConditionConfigReconcilerValid = "configReconcilerValid"
 	// ConditionPoolReconcilerValid is the controller's verdict on the pools.
 	ConditionPoolReconcilerValid = "poolReconcilerValid"
+	// ConditionDrained says of a speaker's node whether it has given up its BGP
+	// routes. It is there from the first drain on.
+	ConditionDrained = "Drained"
+)
+
+// Reasons of ConditionDrained.
+const (
+	// ReasonDrained (True): the node drains, and announces nothing any more
+	// that another node can announce.
+	ReasonDrained = "Drained"
+	// ReasonNotDraining (False): the node does not drain.
+	ReasonNotDraining = "NotDraining"
+	// ReasonYielding (False): the node announces everything as the last to be
+	// chosen and waits before it withdraws it.
+	ReasonYielding = "Yielding"
+	// ReasonWithdrawing (False): FRR does not run yet what withdraws the routes.
+	ReasonWithdrawing = "Withdrawing"
+	// ReasonLastAnnouncer (False): the node goes on announcing addresses that no
+	// other node can announce; the message names Services.
+	ReasonLastAnnouncer = "LastAnnouncer"
 )
 
 // Reasons of the conditions of ConfigurationState.

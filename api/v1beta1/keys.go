@@ -93,3 +93,7 @@ const PasswordSecretKey = "password"
 
 // MetalLBName is the only name under which a MetalLB object is acted upon.
 const MetalLBName = "metallb"
+
+// NodeAnnotationDrain on a node, with the value "true", asks its speaker to
+// drain the node, where the MetalLB object says that DrainRequested counts.
+const NodeAnnotationDrain = AnnotationPrefix + "drain"

@@ -41,10 +41,10 @@ const (
 	BGPBackendFRRK8sExternal BGPBackend = "frr-k8s-external"
 )
 
-// NodeImpairment is something about a node that may keep it from answering for
-// layer 2 addresses while its speaker runs.
+// NodeImpairment is something about a node that may make it a bad place for
+// addresses while its speaker runs, on layer 2 and for BGP alike.
 //
-// +kubebuilder:validation:Enum=NotReady;OutOfService;Unschedulable
+// +kubebuilder:validation:Enum=NotReady;OutOfService;Unschedulable;ShuttingDown;DrainRequested
 type NodeImpairment string
 
 const (
@@ -55,6 +55,11 @@ const (
 	NodeOutOfService NodeImpairment = "OutOfService"
 	// NodeUnschedulable is a node that was cordoned.
 	NodeUnschedulable NodeImpairment = "Unschedulable"
+	// NodeShuttingDown is a node whose kubelet says that it is being shut down,
+	// which it does where its graceful node shutdown is configured.
+	NodeShuttingDown NodeImpairment = "ShuttingDown"
+	// NodeDrainRequested is a node with the annotation metallb.io/drain: "true".
+	NodeDrainRequested NodeImpairment = "DrainRequested"
 )
 
 // Fencing is when a speaker that has lost sight of others stops to answer for
@@ -235,18 +240,62 @@ type MetalLBSpec struct {
 
 	// layer2ExcludeNodes are conditions in which a node answers only for those
 	// layer 2 addresses that no other node can answer for: NotReady,
-	// OutOfService (the taint node.kubernetes.io/out-of-service) and
-	// Unschedulable (cordoned). Unset means none: a node answers as long as its
-	// speaker runs. BGP is not affected.
+	// OutOfService (the taint node.kubernetes.io/out-of-service),
+	// Unschedulable (cordoned), ShuttingDown (the kubelet says so) and
+	// DrainRequested (the annotation metallb.io/drain: "true"). Unset means
+	// none: a node answers as long as its speaker runs. BGP is not affected;
+	// see bgpDrain.
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:MaxItems=5
 	Layer2ExcludeNodes []NodeImpairment `json:"layer2ExcludeNodes,omitempty"`
+
+	// bgpDrain says in which conditions a node gives up its BGP routes in order,
+	// and how. Unset means none: cordons and taints do nothing.
+	// +optional
+	BGPDrain *BGPDrain `json:"bgpDrain,omitempty"`
 
 	// memberlist adjusts the gossip by which speakers know who of them is
 	// alive. Only layer 2 makes use of it.
 	// +optional
 	Memberlist *MemberlistConfig `json:"memberlist,omitempty"`
+}
+
+// BGPDrain is how a node leaves without losing a packet. In one of the
+// conditions named here it first announces all its routes again as the last to
+// be chosen, with the community GRACEFUL_SHUTDOWN (RFC 8326) and, over iBGP, a
+// LOCAL_PREF of 0. Then it waits, and then it withdraws what another node can
+// announce. Sessions stay up, and all is undone at once when the condition ends.
+type BGPDrain struct {
+	// nodes are conditions in which a node drains, in the words of
+	// layer2ExcludeNodes. Unset means none.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=5
+	Nodes []NodeImpairment `json:"nodes,omitempty"`
+
+	// taints are keys of taints with which a node drains, whatever their value
+	// and effect, for example example.com/maintenance.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=317
+	Taints []string `json:"taints,omitempty"`
+
+	// waitSeconds is how long the routes stay announced as the last to be chosen
+	// before they are withdrawn: the time that routers take to move the traffic.
+	// Unset means 30.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=3600
+	WaitSeconds *int32 `json:"waitSeconds,omitempty"`
+
+	// keepLastAnnouncer says whether a draining node goes on announcing an
+	// address that no other node can announce. Unset means true; false withdraws
+	// it, and the address is then announced nowhere.
+	// +optional
+	KeepLastAnnouncer *bool `json:"keepLastAnnouncer,omitempty"`
 }
 
 // MetalLBStatus is what became of the installation.

@@ -61,7 +61,10 @@ func (s *scope) decide(svc *Service) []decided {
 		}
 		d.Pool = pool
 		p := s.plan(pool, svc, addr.Is4())
-		if d.Reason = cmp.Or(p.reason, held); d.Reason.Code == ReasonNone {
+		if d.Reason = cmp.Or(p.reason, held); d.Reason.Code != ReasonNone {
+			continue
+		}
+		if d.Reason, d.Despite = s.drained(svc, addr); d.Reason.Code == ReasonNone {
 			d.Announce, d.Peers, d.plan, d.Remarks = true, p.peers, p, s.remarked(p, svc)
 		}
 	}

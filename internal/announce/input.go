@@ -4,6 +4,7 @@ package announce
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/seed-551707bd/metallb-operator/internal/intent"
 	"github.com/seed-551707bd/metallb-operator/internal/ipam"
@@ -24,6 +25,9 @@ type Input struct {
 	// Quorate is false when this speaker has lost sight of so many members that it might be the one that is cut off: then it announces
 	// nothing by layer 2. It is true when memberlist is off.
 	Quorate bool
+	// Drain is how far this node is with giving up its BGP routes. WithdrawLast lets it withdraw even what no other node could announce.
+	Drain        Drain
+	WithdrawLast bool
 	// Ranks is what earlier passes worked out and this one need not again; nil works too. It changes nothing but the time that Compute
 	// takes, and belongs to one caller at a time.
 	Ranks *Ranks
@@ -40,6 +44,11 @@ type NodeInfo struct {
 	// Impaired says why the user wants no address answered for there on layer 2 as long as another candidate is in better state, in words that
 	// follow "node n1 ", such as "is not Ready"; "" is the ordinary.
 	Impaired string
+	// Draining says why the node is giving up its BGP routes, in words that follow "node n1 ", such as "is unschedulable"; "" is the ordinary.
+	// Nobody counts on such a node to announce what another one withdraws.
+	Draining string
+	// DrainingSince is when that began, zero when the API does not tell. Compute does not look at it.
+	DrainingSince time.Time
 	// Links are the names of the node's links that can carry layer 2, as its speaker gossips them; nil when unknown: then any is assumed to
 	// be there. An empty list that is not nil means none.
 	Links []string

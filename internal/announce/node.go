@@ -51,6 +51,9 @@ type BGP struct {
 	Routers []Router
 	// BFDProfiles are those that neighbors use.
 	BFDProfiles []intent.BFDProfile
+	// GracefulShutdown makes every route the last to be chosen: it is sent with the community GRACEFUL_SHUTDOWN (RFC 8326) and, over iBGP, a
+	// LOCAL_PREF of 0, whatever the policies say.
+	GracefulShutdown bool
 }
 
 // Router is one BGP instance.
@@ -142,6 +145,8 @@ type Verdict struct {
 	// Announce is the decision; Reason explains a no and is the zero Reason for a yes.
 	Announce bool
 	Reason   Reason
+	// Despite explains a yes that is not the ordinary: ReasonLastAnnouncer, when the node drains and announces the address all the same.
+	Despite Reason
 	// Peers are the BGPPeers that get the address, sorted; empty for a no and for layer 2.
 	Peers []string
 	// Remarks are what the user should know of an address that is announced.
@@ -166,6 +171,7 @@ const (
 	ReasonNoEndpoints        ReasonCode = "noEndpoints"
 	ReasonNoPeer             ReasonCode = "noMatchingPeer"
 	ReasonUnknownNode        ReasonCode = "nodeUnknown"
+	ReasonDraining           ReasonCode = "nodeDraining"
 
 	// Only of layer 2.
 	ReasonNotOwner         ReasonCode = "notOwner"
@@ -190,6 +196,9 @@ const (
 	// RemarkLocalAggregate is rule B3: with externalTrafficPolicy Local an aggregate draws traffic that the node can't serve.
 	RemarkLocalAggregate ReasonCode = "localAggregate"
 )
+
+// ReasonLastAnnouncer is why a draining node goes on announcing an address.
+const ReasonLastAnnouncer ReasonCode = "lastAnnouncer"
 
 // Reason explains a no: its code and a sentence with the data behind it, for people.
 type Reason struct {

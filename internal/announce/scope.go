@@ -24,6 +24,8 @@ type scope struct {
 	// byTag are all variants of ads made so far, usuals how many of them are usual.
 	byTag  map[Tag]*variant
 	usuals int
+	// others are the scopes of other nodes, made when a drain asks for them.
+	others []*scope
 	// key is scratch space for poolScope.plans.
 	key []byte
 }
@@ -125,7 +127,7 @@ func (s *scope) poolOf(addr netip.Addr, svc *Service) (name string, ok bool) {
 
 // bgp returns the node's routers with everything but their prefixes.
 func (s *scope) bgp() BGP {
-	var b BGP
+	b := BGP{GracefulShutdown: s.in.Drain != DrainNone}
 	used := map[string]bool{}
 	for i, p := range s.peers {
 		if s.router[i] == len(b.Routers) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 )
 
 // Impairment is something that Kubernetes may know of a node and that makes it a bad place for addresses, if the user says so: by itself none of
@@ -20,10 +22,20 @@ const (
 	OutOfService Impairment = "OutOfService"
 	// Unschedulable is spec.unschedulable, which kubectl cordon and kubectl drain set.
 	Unschedulable Impairment = "Unschedulable"
+	// ShuttingDown is a condition Ready in which the kubelet says that the node is being shut down: graceful node shutdown.
+	ShuttingDown Impairment = "ShuttingDown"
+	// DrainRequested is the annotation metallb.io/drain with the value true.
+	DrainRequested Impairment = "DrainRequested"
 )
 
+// shuttingDown is what the kubelet writes into the message of the condition Ready from the moment that the node is told to shut down. The
+// reason of the condition is the one of any other trouble.
+const shuttingDown = "node is shutting down"
+
 // Impairments returns all of them, in the order in which they are named.
-func Impairments() []Impairment { return []Impairment{NotReady, OutOfService, Unschedulable} }
+func Impairments() []Impairment {
+	return []Impairment{NotReady, OutOfService, Unschedulable, ShuttingDown, DrainRequested}
+}
 
 // ParseImpairments reads a list of impairments separated by commas, as a flag has it; "" is an empty list. The error says what was found and what
 // would be right.
@@ -35,13 +47,23 @@ func ParseImpairments(list string) ([]Impairment, error) {
 	for name := range strings.SplitSeq(list, ",") {
 		one := Impairment(strings.TrimSpace(name))
 		if !slices.Contains(Impairments(), one) {
-			return nil, fmt.Errorf("%q in the list %q is no state of a node: wanted %s, %s or %s", one, list, NotReady, OutOfService, Unschedulable)
+			return nil, fmt.Errorf("%q in the list %q is no state of a node: wanted %s", one, list, choices())
 		}
 		if !slices.Contains(found, one) {
 			found = append(found, one)
 		}
 	}
 	return found, nil
+}
+
+// choices names all impairments, for people.
+func choices() string {
+	var names []string
+	for _, i := range Impairments() {
+		names = append(names, string(i))
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // Impaired says which of these impairments the node has, in words that follow "node n1 ", such as "is not Ready"; "" for none. The words change
@@ -59,15 +81,28 @@ func Impaired(n *corev1.Node, by []Impairment) string {
 func (i Impairment) of(n *corev1.Node) bool {
 	switch i {
 	case NotReady:
-		return !slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-		})
+		c := ready(n)
+		return c == nil || c.Status != corev1.ConditionTrue
 	case OutOfService:
 		return slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeOutOfService })
 	case Unschedulable:
 		return n.Spec.Unschedulable
+	case ShuttingDown:
+		c := ready(n)
+		return c != nil && c.Status == corev1.ConditionFalse && strings.Contains(c.Message, shuttingDown)
+	case DrainRequested:
+		return n.Annotations[v1beta1.NodeAnnotationDrain] == "true"
 	}
 	return false
+}
+
+// ready returns the condition of that name, nil when there is none.
+func ready(n *corev1.Node) *corev1.NodeCondition {
+	i := slices.IndexFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool { return c.Type == corev1.NodeReady })
+	if i < 0 {
+		return nil
+	}
+	return &n.Status.Conditions[i]
 }
 
 func (i Impairment) words() string {
@@ -78,6 +113,10 @@ func (i Impairment) words() string {
 		return "has the taint " + corev1.TaintNodeOutOfService
 	case Unschedulable:
 		return "is unschedulable"
+	case ShuttingDown:
+		return "is being shut down"
+	case DrainRequested:
+		return "has the annotation " + v1beta1.NodeAnnotationDrain
 	}
 	return ""
 }

@@ -133,7 +133,7 @@ func TestGivenAListOfImpairmentsWhenParsedThenEachIsOnceInItAndTheErrorNamesWhat
 	for list, want := range map[string][]kubeview.Impairment{
 		"": nil, " ": nil, "NotReady": {kubeview.NotReady},
 		"OutOfService, NotReady,OutOfService": {kubeview.OutOfService, kubeview.NotReady},
-		"NotReady,OutOfService,Unschedulable": kubeview.Impairments(),
+		"NotReady,OutOfService,Unschedulable,ShuttingDown,DrainRequested": kubeview.Impairments(),
 	} {
 		if got, err := kubeview.ParseImpairments(list); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q gives %v, %v, want %v", list, got, err, want)
@@ -141,7 +141,7 @@ func TestGivenAListOfImpairmentsWhenParsedThenEachIsOnceInItAndTheErrorNamesWhat
 	}
 	for list, found := range map[string]string{"NotReady,": `""`, "notready": `"notready"`, "NotReady,Cordoned": `"Cordoned"`} {
 		_, err := kubeview.ParseImpairments(list)
-		if want := found + ` in the list "` + list + `" is no state of a node: wanted NotReady, OutOfService or Unschedulable`; err == nil || err.Error() != want {
+		if want := found + ` in the list "` + list + `" is no state of a node: wanted NotReady, OutOfService, Unschedulable, ShuttingDown or DrainRequested`; err == nil || err.Error() != want {
 			t.Errorf("%q gives the error %v, want %s", list, err, want)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/internal/serving"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrconf"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/members"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
 )
 
 // Options are what the speaker's flags and environment say. The names are those of MetalLB's speaker, so that its users' manifests work.
@@ -37,6 +38,9 @@ type Options struct {
 	AnnounceInterval time.Duration
 	// ExcludedNodes say which nodes answer only for what no other node can.
 	ExcludedNodes []kubeview.Impairment
+	// DrainOn is when the node gives up its BGP routes in order, and Drain how.
+	DrainOn kubeview.DrainOn
+	Drain   node.DrainOptions
 	// ExcludedPath is the file with the links that are never used on layer 2.
 	ExcludedPath string
 	// WithoutEffect are the flags and variables that are set but have no effect.
@@ -77,8 +81,9 @@ func parse(args []string, getenv func(string) string) (Options, error) {
 	flags.StringVar(&o.ReloaderSocket, "reloader-socket", or(getenv("METALLB_RELOADER_SOCKET"), defaultSocket), "unix socket of the reloader (environment METALLB_RELOADER_SOCKET)")
 	interval := flags.String("l2-announce-interval", or(getenv("METALLB_L2_ANNOUNCE_INTERVAL"), "0s"),
 		"time between announcements of an address on layer 2 after those that follow its gain, 0s for none (environment METALLB_L2_ANNOUNCE_INTERVAL)")
-	excludedNodes := flags.String("l2-exclude-nodes", "", "nodes that answer on layer 2 only for what no other can, separated by commas: NotReady, OutOfService, Unschedulable")
+	excludedNodes := flags.String("l2-exclude-nodes", "", "nodes that answer on layer 2 only for what no other can, separated by commas: "+states())
 	flags.StringVar(&o.ExcludedPath, "l2-exclude-config", defaultExcluded, "YAML file with "+excludedKey+", the links that layer 2 leaves alone; need not exist")
+	drain := registerDrain(flags)
 	gossip := registerMembers(flags, getenv)
 	for _, a := range withoutEffect() {
 		if a.flag != "" {
@@ -101,7 +106,7 @@ func parse(args []string, getenv func(string) string) (Options, error) {
 	}
 	var gossipErr error
 	o.Members, o.MemberLabels, gossipErr = gossip.options(o.Node)
-	err = errors.Join(err, gossipErr, o.layer2(*interval, *excludedNodes))
+	err = errors.Join(err, gossipErr, o.layer2(*interval, *excludedNodes), drain.read(&o))
 	o.FRRLogLevel = or(getenv("FRR_LOGGING_LEVEL"), o.LogLevel)
 	slices.Sort(o.WithoutEffect)
 	return o, errors.Join(err, o.Validate())

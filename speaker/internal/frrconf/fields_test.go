@@ -119,6 +119,27 @@ func TestGivenAnyFieldWhenChangedThenTheFileChanges(t *testing.T) {
 	}
 }
 
+// TestGivenAnyPartOfBGPWhenChangedThenTheFileChanges does the same for what a decision says of the node's BGP as a whole.
+func TestGivenAnyPartOfBGPWhenChangedThenTheFileChanges(t *testing.T) {
+	changes := map[string]func(*announce.BGP){
+		"Routers":          func(b *announce.BGP) { b.Routers = nil },
+		"BFDProfiles":      func(b *announce.BGP) { b.BFDProfiles = nil },
+		"GracefulShutdown": func(b *announce.BGP) { b.GracefulShutdown = true },
+	}
+	before := render(t, announce.Compute(base()).BGP)
+	for field := range reflect.TypeFor[announce.BGP]().Fields() {
+		bgp := announce.Compute(base()).BGP
+		change := changes[field.Name]
+		if change == nil {
+			t.Errorf("%s: no value to try", field.Name)
+			continue
+		}
+		if change(&bgp); render(t, bgp) == before {
+			t.Errorf("%s: another value, the same file", field.Name)
+		}
+	}
+}
+
 func TestGivenTimersWhenEachChangesThenTheFileChanges(t *testing.T) {
 	seen := map[string]bool{}
 	for _, timers := range []intent.Timers{

@@ -41,8 +41,10 @@ type advertisement struct {
 type router struct {
 	ASN           uint32
 	VRF, RouterID string
-	Neighbors     []*neighbor
-	Families      []family
+	// GracefulShutdown makes every route of the router the last to be chosen (RFC 8326).
+	GracefulShutdown bool
+	Neighbors        []*neighbor
+	Families         []family
 }
 
 // family is one address family of a router; only those that a neighbor carries are written.
@@ -126,6 +128,7 @@ func (r *Renderer) newFile(bgp announce.BGP) *file {
 		lines.update(routers[i].Prefixes, m)
 		r.networks[routers[i].VRF] = lines
 		f.Routers = append(f.Routers, newRouter(&routers[i], m, lines))
+		f.Routers[i].GracefulShutdown = bgp.GracefulShutdown
 	}
 	f.Sets = m.sorted()
 	for _, p := range bgp.BFDProfiles {

@@ -24,6 +24,8 @@ type scene struct {
 	BFDProfiles    []sceneBFD        `json:"bfdProfiles"`
 	// Services maps namespace/name to what it has.
 	Services map[string]sceneService `json:"services"`
+	// Drain is how far n1 is with giving up its routes, in the words of announce.Drain; n2 could announce whatever n1 can.
+	Drain string `json:"drain"`
 }
 
 type scenePeer struct {
@@ -111,6 +113,9 @@ func read(t *testing.T, path string) announce.Input {
 		t.Fatalf("%s: %v", path, err)
 	}
 	in := announce.Input{Node: "n1", Nodes: []announce.NodeInfo{{Name: "n1"}, {Name: "n2"}}}
+	for in.Drain.String() != s.Drain && s.Drain != "" && in.Drain < announce.DrainWithdrawn {
+		in.Drain++
+	}
 	var pools []string
 	for name, cidr := range s.Pools {
 		p := netip.MustParsePrefix(cidr)

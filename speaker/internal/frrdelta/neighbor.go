@@ -16,7 +16,7 @@ func routerLine(w []string) (string, stmt, bool) {
 		return switched(line, !off, true)
 	case "bgp graceful-restart preserve-fw-state", "bgp log-neighbor-changes":
 		return switched(line, !off, false)
-	case "bgp graceful-restart":
+	case "bgp graceful-restart", "bgp graceful-shutdown":
 		return switched(line, !off, false)
 	}
 	switch {

@@ -37,7 +37,9 @@ type Options struct {
 	Publisher  Publisher
 	// Observe, unless nil, is told of what happens to FRR without being asked for. It must return at once.
 	Observe func(frr.Event)
-	Log     *slog.Logger
+	// Drain is how BGP routes are given up when the Source says that the node drains.
+	Drain DrainOptions
+	Log   *slog.Logger
 }
 
 // Loop runs one pass after another, each of them as soon as something changed. FRR is given one configuration at a time: the first of a burst
@@ -59,6 +61,7 @@ type Loop struct {
 	config, good config
 	refusal      refusal
 	frr          frrState
+	drain        drain
 	pace         *rate.Limiter
 	// applies and spent, the time that deciding took, are not reported yet.
 	applies []Application
@@ -77,9 +80,11 @@ type config struct {
 	problems []intent.Problem
 	// applied are the objects that it is made of.
 	applied []intent.Applied
-	// decider decides under it, given the nodes of the view with the version decidedFor and the surroundings with the version seen.
+	// decider decides under it, given the nodes of the view with the version decidedFor, the surroundings with the version seen and the
+	// stage of the node's drain.
 	decider          *announce.Incremental
 	decidedFor, seen uint64
+	stage            announce.Drain
 }
 
 // A burst is taken in steps: after burstPasses configurations that FRR took, one every burstPace. bgpd sends what changed every 50 ms at
@@ -93,6 +98,7 @@ const (
 func New(o Options) *Loop {
 	return &Loop{
 		Options: o, renderer: frrconf.NewRenderer(o.Conf), answers: make(chan answer, 1), pace: rate.NewLimiter(rate.Every(burstPace), burstPasses),
+		drain:  drain{DrainOptions: o.Drain},
 		layer2: layer2{edge: o.Layer2, membership: o.Membership, node: o.Node},
 	}
 }
@@ -154,6 +160,14 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		return lastPause
 	}
 	moved, due := l.layer2.look(start)
+	drains, stageEnds := l.drain.look(view.Nodes, l.Node, start)
+	if due = soonest(due, stageEnds); drains {
+		l.drain.log(ctx, l.Log, l.Node)
+	}
+	// A withdrawn route is wanted again when who announces it instead is not there any more.
+	if moved && l.drain.Stage == announce.DrainWithdrawn || drains {
+		l.settled = 0
+	}
 	if view.Version == l.settled && !(moved && l.layer2.concerned(&l.config.snapshot)) {
 		return due
 	}
@@ -165,9 +179,9 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		l.config = config{version: view.ConfigVersion, snapshot: snapshot, problems: problems, applied: snapshot.Applied()}
 	}
 	if wait, occupied := l.occupied(start); occupied && !answered && !l.layer2.concerned(&l.config.snapshot) {
-		return wait // nothing can be done or said yet, and deciding costs
+		return soonest(wait, due) // nothing can be done or said yet, and deciding costs
 	}
-	report := Report{Problems: l.config.problems}
+	report := Report{Problems: l.config.problems, Drain: l.drain.Drain}
 	after := soonest(l.carryOut(ctx, view, start, &report), due)
 	if ctx.Err() != nil {
 		return 0
@@ -232,18 +246,20 @@ func (l *Loop) route(ctx context.Context, view View, present announce.Node, star
 // decide decides under one configuration.
 func (l *Loop) decide(view View, c *config) announce.Node {
 	around := &l.layer2.around
-	switch fresh := c.decider == nil || c.decidedFor != view.ConfigVersion; {
-	case fresh:
+	fresh := c.decider == nil || c.decidedFor != view.ConfigVersion || c.stage != l.drain.Stage
+	switch withdrawn := l.drain.Stage == announce.DrainWithdrawn; {
+	case fresh || withdrawn && c.seen != around.version:
 		c.decider = announce.NewIncremental(l.input(view, c))
 	case c.seen != around.version:
 		c.decider.See(l.input(view, c))
 	}
-	c.decidedFor, c.seen = view.ConfigVersion, around.version
+	c.decidedFor, c.seen, c.stage = view.ConfigVersion, around.version, l.drain.Stage
 	return c.decider.Compute(view.Services)
 }
 
 func (l *Loop) input(view View, c *config) announce.Input {
-	in := announce.Input{Node: l.Node, Config: c.snapshot, Nodes: view.Nodes, IgnoreExcludeLabel: l.IgnoreExcludeLabel}
+	in := announce.Input{Node: l.Node, Config: c.snapshot, Nodes: view.Nodes, IgnoreExcludeLabel: l.IgnoreExcludeLabel,
+		Drain: l.drain.Stage, WithdrawLast: l.drain.WithdrawLast}
 	l.layer2.around.tell(&in)
 	return in
 }

@@ -185,6 +185,9 @@ type bench struct {
 	*reloader
 	*publisher
 	loop *node.Loop
+	// drain and membership are the loop's.
+	drain      node.DrainOptions
+	membership node.Membership
 }
 
 // run runs a loop in a bubble of its own time; then is called once the loop waits for the source to have synced.
@@ -199,6 +202,7 @@ func run(t *testing.T, setUp func(*bench), then func(*bench)) {
 		b.loop = node.New(node.Options{
 			Node: "n1", Conf: frrconf.Options{Hostname: "n1"}, Trigger: trigger,
 			Source: b.source, FRR: b.reloader, Publisher: b.publisher, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+			Drain: b.drain, Membership: b.membership,
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)

@@ -52,7 +52,9 @@ type Report struct {
 	Noticed time.Time
 	// Problems are those of the configuration.
 	Problems []intent.Problem
-	Outcome  Outcome
+	// Drain is how far the node is with giving up its BGP routes. It is done with a stage when InForce is true.
+	Drain   Drain
+	Outcome Outcome
 	// Words explain an Outcome other than Applied and Pending: FRR's own for Refused.
 	Words string
 	// Applies are what was done to FRR since the Report before, in order; none when nothing had to be.

@@ -167,7 +167,9 @@ func (p *Publisher) digest(ctx context.Context) {
 		now, _ := p.news.get()
 		problems = p.logProblems(ctx, problems, now.report.Problems)
 		if now.report.Outcome != 0 {
-			if v := judge(now); !v.equal(said) { // with the same, there is nothing to write
+			v := judge(now)
+			v.drain = now.drain(p.Node)
+			if !v.equal(said) { // with the same, there is nothing to write
 				p.verdict.put(v)
 				said = v
 			}
@@ -178,6 +180,9 @@ func (p *Publisher) digest(ctx context.Context) {
 		}
 		logHeld(ctx, p.Log, inForce, now.node)
 		p.remark(ctx, inForce, now.node)
+		if kept := keptNotes(inForce, now.node); len(kept) > 0 {
+			p.events.put(kept...)
+		}
 		inForce = now.node
 		if now.routed {
 			p.bgp.wishes.put(func() wishes {

@@ -14,6 +14,8 @@ type standing struct {
 	routed bool
 	// objects are those that what FRR runs was made of; meaningful once routed.
 	objects []intent.Applied
+	// reached is the stage of the node's drain that FRR runs.
+	reached announce.Drain
 	// report is the last one, with the last Outcome that says something of FRR, 0 before there was one.
 	report node.Report
 }
@@ -21,7 +23,7 @@ type standing struct {
 // after returns what is known after another report.
 func (s standing) after(r node.Report) standing {
 	if r.InForce {
-		s.node, s.routed, s.objects = r.Node, true, r.Objects
+		s.node, s.routed, s.objects, s.reached = r.Node, true, r.Objects, r.Drain.Stage
 	} else {
 		s.node = s.node.WithLayer2(r.Node)
 	}

@@ -31,10 +31,12 @@ type verdict struct {
 	// objects are those in force; routed is false when that is unknown, because this process has not applied anything yet.
 	objects []intent.Applied
 	routed  bool
+	// drain is about the node and no part of the result.
+	drain drainState
 }
 
 func (v verdict) equal(o verdict) bool {
-	return v.result == o.result && v.reason == o.reason && v.summary == o.summary && v.failure == o.failure && v.routed == o.routed &&
+	return v.result == o.result && v.reason == o.reason && v.summary == o.summary && v.failure == o.failure && v.routed == o.routed && v.drain == o.drain &&
 		slices.Equal(v.objects, o.objects)
 }
 
@@ -170,6 +172,7 @@ func (v verdict) status(have v1beta1.ConfigurationStateStatus, generation int64,
 		c.Status = metav1.ConditionUnknown
 	}
 	conditions, _ := condition.Apply(have.Conditions, generation, now, c, v.programmed())
+	conditions = v.drain.apply(conditions, generation, now)
 	status := v1beta1.ConfigurationStateStatus{Result: v.result, ErrorSummary: v.summary, Conditions: conditions, Objects: have.Objects}
 	if v.routed { // else FRR runs on what an earlier process gave it, as that one wrote
 		status.Objects = nil

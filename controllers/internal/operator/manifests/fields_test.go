@@ -32,7 +32,7 @@ var settings = []any{
 	[]corev1.Toleration{{Key: "example.com/a", Operator: corev1.TolerationOpExists}},
 	&corev1.Affinity{PodAffinity: &corev1.PodAffinity{}},
 	&corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}},
-	&metav1.Duration{Duration: time.Minute},
+	&metav1.Duration{Duration: time.Minute}, new(int32(7)), new(true),
 }
 
 // Given a spec with a single field set, when its objects are built, then they differ from those of an empty spec, or the

@@ -85,18 +85,22 @@ func layer2Args(spec v1beta1.MetalLBSpec) []string {
 		args = append(args, "--l2-announce-interval="+interval.Duration.String())
 	}
 	if len(spec.Layer2ExcludeNodes) > 0 {
-		// Sorted, for another order of the same set must not replace pods.
-		var names []string
-		for _, impairment := range spec.Layer2ExcludeNodes {
-			names = append(names, string(impairment))
-		}
-		slices.Sort(names)
-		args = append(args, "--l2-exclude-nodes="+strings.Join(slices.Compact(names), ","))
+		args = append(args, "--l2-exclude-nodes="+setFlag(spec.Layer2ExcludeNodes))
 	}
 	if fencing := memberlistOf(spec).Fencing; fencing != "" && gossips(spec) {
 		args = append(args, "--ml-fencing="+fencingFlag(fencing))
 	}
 	return args
+}
+
+// setFlag is a set as the value of a flag: sorted, for another order of the same set must not replace pods.
+func setFlag[S ~string](set []S) string {
+	var names []string
+	for _, name := range set {
+		names = append(names, string(name))
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ",")
 }
 
 // fencingFlag is the speaker's word for it. "off" would be no good word in the API: YAML reads it as false.

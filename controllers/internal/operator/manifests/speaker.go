@@ -1,6 +1,8 @@
 package manifests
 
 import (
+	"slices"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -77,7 +79,7 @@ func speakerPod(spec v1beta1.MetalLBSpec, env Environment) corev1.PodTemplateSpe
 func speakerContainer(spec v1beta1.MetalLBSpec, config v1beta1.PodConfig, env Environment) corev1.Container {
 	c := container(Speaker, env.SpeakerImage, 0, SpeakerCapabilities()...)
 	c.Command = []string{"/speaker"}
-	c.Args = append(programArgs(spec, env), layer2Args(spec)...)
+	c.Args = slices.Concat(programArgs(spec, env), layer2Args(spec), drainArgs(spec))
 	c.Env = []corev1.EnvVar{
 		envField("METALLB_NODE_NAME", "spec.nodeName"),
 		envField("METALLB_POD_NAME", "metadata.name"),

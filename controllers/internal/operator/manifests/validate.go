@@ -39,7 +39,7 @@ func Validate(spec v1beta1.MetalLBSpec) field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("speakerGratuitousARPInterval"), interval.Duration.String(),
 			"must not be negative"))
 	}
-	return append(errs, validateLayer2(spec, path)...)
+	return slices.Concat(errs, validateLayer2(spec, path), validateDrain(spec, path.Child("bgpDrain")))
 }
 
 func validateLayer2(spec v1beta1.MetalLBSpec, path *field.Path) field.ErrorList {
@@ -86,7 +86,8 @@ func backends() []string {
 }
 
 func impairments() []string {
-	return []string{string(v1beta1.NodeNotReady), string(v1beta1.NodeOutOfService), string(v1beta1.NodeUnschedulable)}
+	return []string{string(v1beta1.NodeNotReady), string(v1beta1.NodeOutOfService), string(v1beta1.NodeUnschedulable),
+		string(v1beta1.NodeShuttingDown), string(v1beta1.NodeDrainRequested)}
 }
 
 func fencings() []string {

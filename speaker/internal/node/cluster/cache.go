@@ -103,8 +103,8 @@ func slimEndpointSlice(in any) (any, error) {
 	return out, nil
 }
 
-// slimNode keeps what kubeview.NodeInfo and kubeview.Impaired look at. The latter is little, and kept whether or not it is asked for: a cache
-// that did not have it would make every node look impaired.
+// slimNode keeps what kubeview.NodeInfo, kubeview.Impaired and kubeview.Draining look at. It is little, and kept whether or not it is asked
+// for: a cache that did not have it would make every node look impaired.
 func slimNode(in any) (any, error) {
 	n, ok := in.(*corev1.Node)
 	if !ok {
@@ -116,14 +116,16 @@ func slimNode(in any) (any, error) {
 		if c.Type == corev1.NodeNetworkUnavailable || c.Type == corev1.NodeReady {
 			out.Status.Conditions = append(out.Status.Conditions, corev1.NodeCondition{
 				Type: corev1.NodeConditionType(intern(string(c.Type))), Status: corev1.ConditionStatus(intern(string(c.Status))),
+				Message: intern(c.Message), LastTransitionTime: c.LastTransitionTime,
 			})
 		}
 	}
 	out.Spec.Unschedulable = n.Spec.Unschedulable
 	for _, t := range n.Spec.Taints {
-		if t.Key == corev1.TaintNodeOutOfService {
-			out.Spec.Taints = append(out.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeOutOfService})
-		}
+		out.Spec.Taints = append(out.Spec.Taints, corev1.Taint{Key: intern(t.Key), TimeAdded: t.TimeAdded})
+	}
+	if value, ok := n.Annotations[v1beta1.NodeAnnotationDrain]; ok {
+		out.Annotations = map[string]string{v1beta1.NodeAnnotationDrain: value}
 	}
 	return out, nil
 }

@@ -27,6 +27,8 @@ type Options struct {
 	Classes kubeview.Classes
 	// Layer2Exclude are the states of nodes in which they are the last to answer for addresses on layer 2: announce.NodeInfo.Impaired.
 	Layer2Exclude []kubeview.Impairment
+	// Drain is when a node gives up its BGP routes in order: announce.NodeInfo.Draining.
+	Drain kubeview.DrainOn
 	// Trigger is pulled whenever a Gather may give something new.
 	Trigger node.Trigger
 }

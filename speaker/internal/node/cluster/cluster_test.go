@@ -3,6 +3,7 @@ package cluster
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -75,10 +76,11 @@ func TestGivenFullObjectsWhenSlimmedThenTheValuesMadeOfThemStayTheSame(t *testin
 	if svc.ManagedFields != nil || svc.Spec.Ports != nil || len(svc.Annotations) != 5 || slices[0].Ports != nil {
 		t.Errorf("kept too much: %+v, %+v", svc, slices[0])
 	}
-	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Labels: map[string]string{v1beta1.NodeLabelExcludeBalancers: ""}, Annotations: map[string]string{"a": "b"}},
-		Spec: corev1.NodeSpec{Unschedulable: true, Taints: []corev1.Taint{{Key: "other"}, {Key: corev1.TaintNodeOutOfService, Value: "v", Effect: corev1.TaintEffectNoExecute}}},
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Labels: map[string]string{v1beta1.NodeLabelExcludeBalancers: ""}, Annotations: map[string]string{"a": "b", v1beta1.NodeAnnotationDrain: "true"}},
+		Spec: corev1.NodeSpec{Unschedulable: true, Taints: []corev1.Taint{{Key: "other", TimeAdded: &metav1.Time{Time: time.Unix(7, 0)}}, {Key: corev1.TaintNodeOutOfService, Value: "v", Effect: corev1.TaintEffectNoExecute}}},
 		Status: corev1.NodeStatus{Images: []corev1.ContainerImage{{}}, Conditions: []corev1.NodeCondition{
-			{Type: corev1.NodeReady, Status: corev1.ConditionFalse}, {Type: corev1.NodeNetworkUnavailable, Status: corev1.ConditionTrue}}}}
+			{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Message: "node is shutting down", LastTransitionTime: metav1.Time{Time: time.Unix(9, 0)}},
+			{Type: corev1.NodeNetworkUnavailable, Status: corev1.ConditionTrue}}}}
 	lean := slim(t, slimNode, n.DeepCopy())
 	if got, want := kubeview.NodeInfo(lean), kubeview.NodeInfo(n); !reflect.DeepEqual(got, want) {
 		t.Errorf("node %+v, want %+v", got, want)
@@ -88,6 +90,15 @@ func TestGivenFullObjectsWhenSlimmedThenTheValuesMadeOfThemStayTheSame(t *testin
 		if got, want := kubeview.Impaired(lean, one), kubeview.Impaired(n, one); got != want || got == "" {
 			t.Errorf("node is impaired by %s: %q, want %q", by, got, want)
 		}
+	}
+	for _, on := range []kubeview.DrainOn{{States: kubeview.Impairments()}, {Taints: []string{"other"}}} {
+		words, since := kubeview.Draining(lean, on)
+		if want, at := kubeview.Draining(n, on); words != want || words == "" || !since.Equal(at) || since.IsZero() {
+			t.Errorf("node drains because it %q since %v, want %q, %v", words, since, want, at)
+		}
+	}
+	if len(lean.Annotations) != 1 {
+		t.Errorf("kept the annotations %v", lean.Annotations)
 	}
 	secret := slim(t, slimSecret, &corev1.Secret{Type: corev1.SecretTypeBasicAuth, Data: map[string][]byte{"password": []byte("p"), "tls.key": []byte("k")}})
 	if len(secret.Data) != 1 || string(secret.Data["password"]) != "p" || secret.Type != corev1.SecretTypeBasicAuth {
@@ -163,9 +174,11 @@ func TestGivenStatesOfNodesThatAreAskedForWhenAnEventComesThenOnlyAChangeOfTheir
 		"no more news": {same, func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionUnknown }, kubeview.NotReady},
 		"unknown, then not ready": {func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionUnknown },
 			func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionFalse }, ""},
-		"cordoned":      {same, func(n *corev1.Node) { n.Spec.Unschedulable = true }, kubeview.Unschedulable},
-		"shut down":     {same, func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeOutOfService}} }, kubeview.OutOfService},
-		"another taint": {same, func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeUnreachable}} }, ""},
+		"cordoned":           {same, func(n *corev1.Node) { n.Spec.Unschedulable = true }, kubeview.Unschedulable},
+		"shut down":          {same, func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeOutOfService}} }, kubeview.OutOfService},
+		"asked for":          {same, func(n *corev1.Node) { n.Annotations = map[string]string{v1beta1.NodeAnnotationDrain: "true"} }, kubeview.DrainRequested},
+		"another annotation": {same, func(n *corev1.Node) { n.Annotations = map[string]string{"a": "b"} }, ""},
+		"another taint":      {same, func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeUnreachable}} }, ""},
 	}
 	for name, e := range events {
 		for _, asked := range append(kubeview.Impairments(), "") {
@@ -178,6 +191,12 @@ func TestGivenStatesOfNodesThatAreAskedForWhenAnEventComesThenOnlyAChangeOfTheir
 			before, after := slim(t, slimNode, aNode(e.before)), slim(t, slimNode, aNode(e.after))
 			c.handler(&corev1.Node{}).OnUpdate(before, after)
 			want := e.by != "" && e.by == asked
+			drains := newCluster(Options{Trigger: node.NewTrigger(), Drain: kubeview.DrainOn{States: o.Layer2Exclude}})
+			drains.pending = pending{}
+			drains.handler(&corev1.Node{}).OnUpdate(before, after)
+			if words := drains.nodes([]corev1.Node{*after})[0].Draining; drains.pending.nodes != want || want && words == "" {
+				t.Errorf("%s, asked for a drain by %q: looked at %t, want %t; drains because it %q", name, asked, drains.pending.nodes, want, words)
+			}
 			if c.pending.nodes != want || (len(c.Trigger) == 1) != want {
 				t.Errorf("%s, asked for %q: looked at %t, pulled %t, want %t", name, asked, c.pending.nodes, len(c.Trigger) == 1, want)
 			}

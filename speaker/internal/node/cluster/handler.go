@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -40,8 +41,13 @@ func (c *Cluster) handler(kind client.Object) toolscache.ResourceEventHandler {
 func (c *Cluster) noteNode(old, now client.Object) func(*pending) {
 	before, was := old.(*corev1.Node)
 	after, is := now.(*corev1.Node)
-	if was && is && reflect.DeepEqual(c.nodeInfo(before), c.nodeInfo(after)) {
-		return nil
+	if was && is {
+		old, now := c.nodeInfo(before), c.nodeInfo(after)
+		// Kubernetes notes when a cordon began after the fact. Who saw it begin knows, and who starts later reads all of it.
+		old.DrainingSince, now.DrainingSince = time.Time{}, time.Time{}
+		if reflect.DeepEqual(old, now) {
+			return nil
+		}
 	}
 	return func(p *pending) { p.nodes = true }
 }
@@ -99,6 +105,7 @@ func (h handler) OnDelete(obj any) {
 func (c *Cluster) nodeInfo(n *corev1.Node) announce.NodeInfo {
 	info := kubeview.NodeInfo(n)
 	info.Impaired = kubeview.Impaired(n, c.Layer2Exclude)
+	info.Draining, info.DrainingSince = kubeview.Draining(n, c.Drain)
 	return info
 }
 
