@@ -132,7 +132,7 @@ func TestGivenNodeConditionsWhenReadThenOnlyNetworkAndTheLabelMatter(t *testing.
 func TestGivenAListOfImpairmentsWhenParsedThenEachIsOnceInItAndTheErrorNamesWhatIsNone(t *testing.T) {
 	for list, want := range map[string][]kubeview.Impairment{
 		"": nil, " ": nil, "NotReady": {kubeview.NotReady},
-		"OutOfService, NotReady,OutOfService": {kubeview.OutOfService, kubeview.NotReady},
+		"OutOfService, NotReady,OutOfService":                             {kubeview.OutOfService, kubeview.NotReady},
 		"NotReady,OutOfService,Unschedulable,ShuttingDown,DrainRequested": kubeview.Impairments(),
 	} {
 		if got, err := kubeview.ParseImpairments(list); err != nil || !slices.Equal(got, want) {

@@ -159,15 +159,7 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		}
 		return lastPause
 	}
-	moved, due := l.layer2.look(start)
-	drains, stageEnds := l.drain.look(view.Nodes, l.Node, start)
-	if due = soonest(due, stageEnds); drains {
-		l.drain.log(ctx, l.Log, l.Node)
-	}
-	// A withdrawn route is wanted again when who announces it instead is not there any more.
-	if moved && l.drain.Stage == announce.DrainWithdrawn || drains {
-		l.settled = 0
-	}
+	moved, due := l.surroundings(ctx, view, start)
 	if view.Version == l.settled && !(moved && l.layer2.concerned(&l.config.snapshot)) {
 		return due
 	}
@@ -188,6 +180,21 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	}
 	l.tell(view, &report)
 	return after
+}
+
+// surroundings takes in what is known of the other speakers and how far the node's drain is. It returns whether who is alive has changed, and
+// when to look again, 0 for never.
+func (l *Loop) surroundings(ctx context.Context, view View, start time.Time) (moved bool, due time.Duration) {
+	moved, due = l.layer2.look(start)
+	drains, stageEnds := l.drain.look(view.Nodes, l.Node, start)
+	if drains {
+		l.drain.log(ctx, l.Log, l.Node)
+	}
+	// A withdrawn route is wanted again when who announces it instead is not there any more.
+	if drains || moved && l.drain.Stage == announce.DrainWithdrawn {
+		l.settled = 0
+	}
+	return moved, soonest(due, stageEnds)
 }
 
 // tell reports how a pass ended.
