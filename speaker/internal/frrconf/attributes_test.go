@@ -84,6 +84,7 @@ func TestGivenEveryAttributeWhenAdvertisedThenEachRouterHasItAsItsKindOfSessionC
 					"2001:db8:1::1/128": {"64512 64512 64512 64512", 77, 0, communities, large, extended},
 					"10.3.0.1/32":       {"64512 64512 64512", 0, 0, "64512:1 64512:2", "", "RT:64512:1 RT:64512:2"},
 					"10.4.16.0/20":      {AS: strings.TrimSpace(strings.Repeat("64512 ", 11))},
+					"2001:db8:4:1::/64": {AS: strings.TrimSpace(strings.Repeat("64512 ", 11))},
 					"10.4.17.1/32":      nil,
 				},
 				other: {

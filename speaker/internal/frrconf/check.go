@@ -164,8 +164,7 @@ func checkPolicy(p *announce.Policy) error {
 		}
 	}
 	for _, c := range p.ExtCommunities {
-		long := c.ASN > 65535 || c.Address.IsValid()
-		if c.Kind != "rt" && c.Kind != "soo" || c.Number > 65535 && long || c.Address.IsValid() && !c.Address.Is4() {
+		if !isExtCommunity(c) {
 			return fmt.Errorf("extended community is %q: wanted rt or soo, and one number up to 65535", c.String())
 		}
 	}
@@ -178,6 +177,12 @@ func checkPolicy(p *announce.Policy) error {
 		return fmt.Errorf("asPathPrepend is %d: wanted 0 to %d", p.ASPathPrepend, maxPrepend)
 	}
 	return nil
+}
+
+// isExtCommunity tells whether FRR takes the value: six bytes for both parts (RFC 4360, RFC 5668).
+func isExtCommunity(c intent.ExtCommunity) bool {
+	long := c.ASN > 65535 || c.Address.IsValid()
+	return (c.Kind == "rt" || c.Kind == "soo") && (c.Number <= 65535 || !long) && (!c.Address.IsValid() || c.Address.Is4())
 }
 
 func checkRemote(n *announce.Neighbor) error {
