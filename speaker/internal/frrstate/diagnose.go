@@ -83,6 +83,9 @@ func Diagnose(c Case) Diagnosis {
 	case c.Session.Established():
 		return j.up()
 	}
+	if j.waitsForBFD() {
+		return j.bfdDown("FRR does not open the session before BFD is up")
+	}
 	if d := j.ended(); d.Reason != ReasonNone {
 		return d
 	}
@@ -226,6 +229,17 @@ func (j *judge) waiting() Diagnosis {
 	}
 	return j.say(ReasonConnecting, "the session with %s is being opened", j.router)
 }
+
+// waitsForBFD tells whether the session is not opened because BFD is not up. FRR 10 waits for it from the beginning, FRR 8 once the session was
+// closed. What ended it before is of interest all the same where it says what is wrong.
+func (j *judge) waitsForBFD() bool {
+	cause := j.Trace.Cause
+	told := cause.NoPath || cause.NoAnswer || cause.Errno != 0 || cause.Notification != nil && cause.Notification.Code != codeFSM
+	return !told && j.Wanted.BFDProfile != "" && j.Session.State == "Idle" && (j.BFD == nil || !j.BFD.Up()) && j.Session.SinceReset >= bfdPatience
+}
+
+// bfdPatience is how long BFD may take to come up: it needs a few of its slow packets, one a second (RFC 5880 section 6.8.3).
+const bfdPatience = 5 * time.Second
 
 // notification judges by a NOTIFICATION message.
 func (j *judge) notification(n *Notification) Diagnosis {

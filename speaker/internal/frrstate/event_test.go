@@ -94,15 +94,17 @@ func TestGivenAttemptsWhenTheirEventsAreFoldedThenTheCauseOfTheLastOneStays(t *t
 		messages []string
 		want     frrstate.Cause
 	}{
-		"nothing":                        {nil, frrstate.Cause{}},
-		"an attempt that goes on":        {[]string{start, "went from Idle to Connect"}, frrstate.Cause{}},
-		"refused, and what follows":      {[]string{start, "went from Connect to OpenSent", badAS, strange, "went from OpenSent to Idle"}, refused},
-		"the next attempt has not ended": {[]string{start, badAS, "went from OpenSent to Idle", start, "went from Idle to Connect", "went from Connect to OpenSent"}, refused},
-		"no answer":                      {[]string{start, "went from Idle to Connect", timer}, frrstate.Cause{NoAnswer: true}},
-		"waiting for the next attempt":   {[]string{start, "[Event] Connect failed 111(Connection refused)", "went from Connect to Active", timer}, frrstate.Cause{Errno: 111, Text: "Connection refused"}},
-		"closed":                         {[]string{start, "went from Connect to OpenSent", "went from OpenSent to Active"}, frrstate.Cause{Closed: true}},
-		"up":                             {[]string{start, badAS, start, "went from OpenConfirm to Established"}, frrstate.Cause{}},
-		"down after it was up":           {[]string{"went from OpenConfirm to Established", badAS, "went from Established to Clearing"}, refused},
+		"nothing":                         {nil, frrstate.Cause{}},
+		"an attempt that goes on":         {[]string{start, "went from Idle to Connect"}, frrstate.Cause{}},
+		"refused, and what follows":       {[]string{start, "went from Connect to OpenSent", badAS, strange, "went from OpenSent to Idle"}, refused},
+		"the next attempt has not ended":  {[]string{start, badAS, "went from OpenSent to Idle", start, "went from Idle to Connect", "went from Connect to OpenSent"}, refused},
+		"no answer":                       {[]string{start, "went from Idle to Connect", timer}, frrstate.Cause{NoAnswer: true}},
+		"waiting for the next attempt":    {[]string{start, "[Event] Connect failed 111(Connection refused)", "went from Connect to Active", timer}, frrstate.Cause{Errno: 111, Text: "Connection refused"}},
+		"no answer, and events were lost": {[]string{"[FSM] Waiting for NHT, no path to neighbor present", "went from Connect to Active", start, timer}, frrstate.Cause{NoAnswer: true}},
+		"failed, and events were lost":    {[]string{start, "[Event] Connect failed 111(Connection refused)", timer}, frrstate.Cause{Errno: 111, Text: "Connection refused"}},
+		"closed":                          {[]string{start, "went from Connect to OpenSent", "went from OpenSent to Active"}, frrstate.Cause{Closed: true}},
+		"up":                              {[]string{start, badAS, start, "went from OpenConfirm to Established"}, frrstate.Cause{}},
+		"down after it was up":            {[]string{"went from OpenConfirm to Established", badAS, "went from Established to Clearing"}, refused},
 	} {
 		got := trace(t, c.messages...)
 		if diff := cmp.Diff(c.want, got.Cause, cmpopts.EquateEmpty()); diff != "" {

@@ -37,11 +37,13 @@ func (t Trace) After(e Event) Trace {
 	case EventState:
 		return t.went(e.From, e.To)
 	case EventConnect:
-		t.said = false
+		// The log may have lost that the state changed.
+		t.said, t.state = false, "Connect"
 	case EventConnectFailed:
+		t.state = "Active"
 		return t.ended(Cause{Errno: e.Errno, Text: e.Text})
 	case EventConnectTimer:
-		if t.state == "Connect" { // in Active there was none to answer
+		if t.state == "Connect" { // in Active there was nobody to answer
 			return t.ended(Cause{NoAnswer: true})
 		}
 	case EventNoPath:
