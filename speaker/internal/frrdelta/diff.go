@@ -255,7 +255,7 @@ func (d *differ) evaluate(changed map[string]bool) {
 	if back == "" {
 		back = "no " + delayTimer
 	}
-	d.step("bgpd", delayTimer+" 0", back)
+	d.out = append(d.out, Step{Daemon: "bgpd", Lines: []string{delayTimer + " 0", back}, Late: true})
 }
 
 // delayTimer sets how long bgpd waits before it works off changed route-maps.

@@ -81,7 +81,7 @@ func TestGivenChangedCommunityWhenComparedThenTheRouteMapIsWorkedOffAtOnceAndNoN
 	}
 	want := []frrdelta.Step{
 		{Daemon: "bgpd", Lines: []string{"route-map out permit 10", "set community 64512:2 additive", "exit"}},
-		{Daemon: "bgpd", Lines: []string{"bgp route-map delay-timer 0", "no bgp route-map delay-timer"}},
+		{Daemon: "bgpd", Lines: []string{"bgp route-map delay-timer 0", "no bgp route-map delay-timer"}, Late: true},
 	}
 	if diff := cmp.Diff(want, plan.Steps); diff != "" {
 		t.Error(diff)
@@ -95,7 +95,7 @@ func TestGivenDelayTimerWhenAPolicyChangesThenItHasItsWantedValueAfterwards(t *t
 		t.Fatal(full)
 	}
 	last := plan.Steps[len(plan.Steps)-1]
-	if diff := cmp.Diff(frrdelta.Step{Daemon: "bgpd", Lines: []string{"bgp route-map delay-timer 0", "bgp route-map delay-timer 1"}}, last); diff != "" {
+	if diff := cmp.Diff(frrdelta.Step{Daemon: "bgpd", Lines: []string{"bgp route-map delay-timer 0", "bgp route-map delay-timer 1"}, Late: true}, last); diff != "" {
 		t.Error(diff)
 	}
 }

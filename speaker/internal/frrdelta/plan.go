@@ -17,6 +17,9 @@ type Step struct {
 	Lines []string
 	// Exec: the commands belong to enable mode, not to configuration mode.
 	Exec bool
+	// Late steps change no configuration. They make FRR do soon what it would do by
+	// itself a little later, and may take it a while.
+	Late bool
 	// Cosmetic steps change only what a person sees of the configuration; FRR
 	// behaves the same without them.
 	Cosmetic bool

@@ -112,7 +112,7 @@ func touched(plan frrdelta.Plan, try int) []string {
 	}
 	var names []string
 	for _, s := range plan.Steps {
-		if !s.Cosmetic && !slices.Contains(names, s.Daemon) {
+		if !s.Cosmetic && !s.Late && !slices.Contains(names, s.Daemon) {
 			names = append(names, s.Daemon)
 		}
 	}
@@ -124,7 +124,7 @@ func difference(rest frrdelta.Plan, full *frrdelta.Full) string {
 		return full.Error()
 	}
 	var lines []string
-	rest.Steps = slices.DeleteFunc(slices.Clone(rest.Steps), func(s frrdelta.Step) bool { return s.Cosmetic })
+	rest.Steps = slices.DeleteFunc(slices.Clone(rest.Steps), func(s frrdelta.Step) bool { return s.Cosmetic || s.Late })
 	for line := range strings.Lines(rest.String()) {
 		_, command, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		if first, _, _ := strings.Cut(command, " "); first != "router" && first != "route-map" && first != "address-family" && !strings.HasPrefix(first, "exit") {
@@ -165,7 +165,8 @@ func (e *Engine) readBack(ctx context.Context, names ...string) (map[string]*frr
 // that failed where the whole file may do better. A line of the configuration
 // that a daemon refuses is refused for good: the script would send the same.
 func (e *Engine) command(ctx context.Context, a *attempt, plan frrdelta.Plan) (failed, err error) {
-	needed := frrdelta.Plan{Steps: slices.DeleteFunc(slices.Clone(plan.Steps), func(s frrdelta.Step) bool { return s.Cosmetic })}
+	needed := frrdelta.Plan{Steps: slices.DeleteFunc(slices.Clone(plan.Steps), func(s frrdelta.Step) bool { return s.Cosmetic || s.Late })}
+	e.late = append(e.late, slices.DeleteFunc(slices.Clone(plan.Steps), func(s frrdelta.Step) bool { return !s.Late })...)
 	a.ack.Commands += needed.Commands()
 	out, err := e.daemons.execute(ctx, needed.Steps)
 	a.said.WriteString(out)
@@ -181,16 +182,21 @@ func (e *Engine) command(ctx context.Context, a *attempt, plan frrdelta.Plan) (f
 	return refused, nil
 }
 
-// tidy carries out what is left for later: what only people see. That it fails
-// changes nothing in what FRR does, so it is logged and left.
+// tidy carries out what is left for after the acknowledgement: what FRR would do
+// by itself a little later, and what only people see. That it fails changes nothing
+// in what FRR comes to, so it is logged and left.
 func (e *Engine) tidy(ctx context.Context) {
-	plan := e.later
-	e.later = frrdelta.Plan{}
+	plan, late := e.later, e.late
+	e.later, e.late = frrdelta.Plan{}, nil
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if _, err := e.daemons.execute(ctx, late); err != nil {
+		e.o.Log.Debug("bgpd works off the changed policies when its timer ends", "event", "late", "error", err.Error())
+		e.daemons.stale("bgpd")
+	}
 	if len(plan.Steps) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
 	if _, err := e.daemons.execute(ctx, plan.Steps); err != nil {
 		e.o.Log.Debug("the route-maps and prefix-lists that vtysh shows of other daemons could not be kept in step", "event", "cosmetic", "error", err.Error())
 	}
@@ -237,7 +243,9 @@ func (e *Engine) repair(ctx context.Context, why string) error {
 		return nil // reported when it appeared; loading the file did not change it
 	}
 	e.o.Log.Warn("FRR does not run the wanted configuration", "event", "drift", "found", found, "why", why)
-	if _, err := e.converge(ctx, e.wanted.conf); err != nil {
+	_, err = e.converge(ctx, e.wanted.conf)
+	e.tidy(ctx)
+	if err != nil {
 		if gone, ok := errors.AsType[*unavailable](err); ok {
 			return gone
 		}

@@ -69,6 +69,8 @@ type Engine struct {
 	left string
 	// later is what is to be done after the acknowledgement.
 	later frrdelta.Plan
+	// late is what to hasten after the acknowledgement.
+	late []frrdelta.Step
 
 	wake     chan struct{}
 	events   fanout[frr.Event]
