@@ -28,6 +28,9 @@ type Options struct {
 	// Listen lets bgpd accept connections on TCP port 179. A speaker's bgpd
 	// does not; a router's does.
 	Listen bool
+	// Port is the TCP port that bgpd accepts connections on where it does, 179
+	// when 0.
+	Port int
 	// Bare starts no daemon: the file system and namespaces only.
 	Bare bool
 }
@@ -125,7 +128,10 @@ func Start(tb testing.TB, o Options) *Instance {
 func (i *Instance) run(tb testing.TB, root string, o Options) {
 	tb.Helper()
 	listen, start := "-p 0", "start"
-	if o.Listen {
+	switch {
+	case o.Listen && o.Port != 0:
+		listen = "-p " + strconv.Itoa(o.Port)
+	case o.Listen:
 		listen = ""
 	}
 	if o.Bare {

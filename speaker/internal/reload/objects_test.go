@@ -35,7 +35,10 @@ type site struct {
 }
 
 // rendered takes what users wrote all the way from the API's objects to the frr.conf of node n1.
-func (s site) rendered(tb testing.TB) string { return s.renderedFor(tb, "n1") }
+func (s site) rendered(tb testing.TB) string {
+	tb.Helper()
+	return s.renderedFor(tb, "n1")
+}
 
 func (s site) renderedFor(tb testing.TB, node string) string {
 	tb.Helper()
