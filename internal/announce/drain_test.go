@@ -20,10 +20,13 @@ import (
 func drawCluster(t *rapid.T) announce.Input {
 	in := drawInput(t)
 	in.Nodes = nil
+	if rapid.IntRange(0, 3).Draw(t, "any configuration") > 0 { // of those, most announce nothing
+		in.Config = aDrain().Config
+	}
 	for i := range rapid.IntRange(1, 4).Draw(t, "cluster nodes") {
 		n := announce.NodeInfo{Name: fmt.Sprintf("n%d", i), Labels: drawLabels(t, "zone"),
-			NetworkUnavailable: rapid.IntRange(0, 5).Draw(t, "unavailable") == 0, Excluded: rapid.IntRange(0, 5).Draw(t, "excluded") == 0}
-		if rapid.Bool().Draw(t, "drains") {
+			NetworkUnavailable: rapid.IntRange(0, 7).Draw(t, "unavailable") == 0, Excluded: rapid.IntRange(0, 7).Draw(t, "excluded") == 0}
+		if rapid.IntRange(0, 3).Draw(t, "drains") > 0 {
 			n.Draining = "is unschedulable"
 		}
 		in.Nodes = append(in.Nodes, n)
@@ -69,7 +72,7 @@ func TestADrainNeverTakesAnAddressAwayFromTheLastNode(t *testing.T) {
 		stages := map[string]announce.Drain{}
 		for _, n := range in.Nodes {
 			if n.Draining != "" {
-				stages[n.Name] = announce.Drain(rapid.IntRange(0, 2).Draw(t, "stage"))
+				stages[n.Name] = announce.Drain(min(2, rapid.IntRange(0, 5).Draw(t, "stage")))
 			}
 		}
 		after := where(in, stages)
