@@ -170,8 +170,8 @@ func (s *setup) kind() string { return fmt.Sprint(s.instance, s.deaf) }
 // subnet returns the beginning of the addresses of a setup's link; the node has .1 and the router .2.
 func subnet(i int) string { return fmt.Sprintf("10.1.%d.", i) }
 
-// startRouters starts the routers that the setups need, by kind.
-func startRouters(t *testing.T, release frr.Release, all []setup) map[string]*frr.Instance {
+// prepareRouters returns the routers that the setups need, by kind. Their FRR does not run yet.
+func prepareRouters(t *testing.T, release frr.Release, all []setup) map[string]*frr.Instance {
 	t.Helper()
 	routers := map[string]*frr.Instance{}
 	for _, one := range all {
@@ -188,7 +188,7 @@ func startRouters(t *testing.T, release frr.Release, all []setup) map[string]*fr
 				conf = append(conf, about(subnet(i)+"1", 64512, append([]string{"NBR passive"}, s.router...)))
 			}
 		}
-		routers[one.kind()] = frr.Start(t, frr.Options{Release: release, Name: "router" + strconv.Itoa(len(routers)), Listen: !one.deaf, Config: strings.Join(conf, "") + "exit\n"})
+		routers[one.kind()] = frr.Start(t, frr.Options{Release: release, Name: "router" + strconv.Itoa(len(routers)), Listen: !one.deaf, Bare: true, Config: strings.Join(conf, "") + "exit\n"})
 	}
 	return routers
 }
@@ -236,7 +236,7 @@ func TestGivenSessionsSetUpWronglyWhenRealDaemonsTryThenTheDiagnosisNamesTheFaul
 		t.Run(string(release), func(t *testing.T) {
 			t.Parallel()
 			all := setups()
-			routers := startRouters(t, release, all)
+			routers := prepareRouters(t, release, all)
 			conf := []string{begin("64512", "10.0.0.1", nil)}
 			for i, s := range all {
 				conf = append(conf, about(subnet(i)+"2", 64513, s.node))
@@ -244,6 +244,10 @@ func TestGivenSessionsSetUpWronglyWhenRealDaemonsTryThenTheDiagnosisNamesTheFaul
 			node := frr.Start(t, frr.Options{Release: release, Name: "node", Config: strings.Join(conf, "") + "exit\n", Bare: true})
 			for i, s := range all {
 				s.link(t, i, node, routers[s.kind()])
+			}
+			// FRR 8 may take minutes to try again where the other end was not ready at first.
+			for _, router := range routers {
+				router.StartFRR(t)
 			}
 			node.StartFRR(t)
 			seen := &traces{of: map[string]frrstate.Trace{}}
