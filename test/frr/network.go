@@ -28,12 +28,12 @@ var _ Machine = (*Instance)(nil)
 // given for it, with their prefix lengths, usable at once.
 func Link(tb testing.TB, a, b Machine, name string, addrsA, addrsB []string) {
 	tb.Helper()
-	if err := link(a, b, name, addrsA, addrsB); err != nil {
+	if err := link(a, b, name, name, addrsA, addrsB); err != nil {
 		tb.Fatalf("link two machines by %s: %v", name, err)
 	}
 }
 
-func link(a, b Machine, name string, addrsA, addrsB []string) error {
+func link(a, b Machine, nameA, nameB string, addrsA, addrsB []string) error {
 	nsA, err := namespaceOf(a)
 	if err != nil {
 		return err
@@ -54,11 +54,11 @@ func link(a, b Machine, name string, addrsA, addrsB []string) error {
 		return fmt.Errorf("open netlink: %w", err)
 	}
 	defer inB.Close()
-	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: name, PeerNamespace: netlink.NsFd(nsB)}
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: nameA}, PeerName: nameB, PeerNamespace: netlink.NsFd(nsB)}
 	if err := inA.LinkAdd(veth); err != nil {
 		return fmt.Errorf("make the cable: %w", err)
 	}
-	return errors.Join(address(inA, name, addrsA), address(inB, name, addrsB))
+	return errors.Join(address(inA, nameA, addrsA), address(inB, nameB, addrsB))
 }
 
 func namespaceOf(m Machine) (netns.NsHandle, error) {

@@ -60,7 +60,9 @@ func (s *Switch) Plug(tb testing.TB, m Machine, addrs []string, own ...string) {
 	tb.Helper()
 	s.ports++
 	port := fmt.Sprintf("port%d", s.ports)
-	s.port(tb, m, port, addrs, own)
+	if err := link(s, m, port, "eth0", own, addrs); err != nil {
+		tb.Fatalf("plug into %s: %v", port, err)
+	}
 	if s.bridge == nil {
 		return
 	}
@@ -70,35 +72,6 @@ func (s *Switch) Plug(tb testing.TB, m Machine, addrs []string, own ...string) {
 	}
 	s.cables[m.PID()] = end
 	s.Mend(tb, m)
-}
-
-// port makes the cable under one name at both ends, as Link does, and gives the machine's end the usual one.
-func (s *Switch) port(tb testing.TB, m Machine, port string, addrs, own []string) {
-	tb.Helper()
-	Link(tb, s, m, port, own, nil)
-	ns, err := namespaceOf(m)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer ns.Close()
-	in, err := netlink.NewHandleAt(ns)
-	if err != nil {
-		tb.Fatalf("open netlink: %v", err)
-	}
-	defer in.Close()
-	end, err := in.LinkByName(port)
-	if err != nil {
-		tb.Fatalf("find %s: %v", port, err)
-	}
-	if err := in.LinkSetDown(end); err != nil {
-		tb.Fatalf("set %s down: %v", port, err)
-	}
-	if err := in.LinkSetName(end, "eth0"); err != nil {
-		tb.Fatalf("rename %s: %v", port, err)
-	}
-	if err := address(in, "eth0", addrs); err != nil {
-		tb.Fatal(err)
-	}
 }
 
 // Cut takes the machine's port out of the switch.

@@ -206,14 +206,17 @@ func (e *Engine) tidy(ctx context.Context) {
 }
 
 // keep makes the configuration the one that is wanted from now on, and writes
-// it to disk where FRR finds it when it starts.
+// it to disk where FRR finds it when it starts. Where the disk does not take it
+// FRR is held to it all the same: the file, which is then older, would be gone
+// back to by the next look at FRR, and forth again by whoever tries once more.
 func (e *Engine) keep(a *attempt) error {
-	if err := e.write(e.o.ConfigFile, a.conf); err != nil {
-		return err
-	}
 	w := a.wanted
 	e.wanted = &w
 	e.setStatus(func(s *frr.Status) { s.Drift = e.left })
+	if err := e.write(e.o.ConfigFile, a.conf); err != nil {
+		e.o.Log.Error("FRR runs the configuration, but would not start with it: it could not be written to disk", "event", "notKept", "hash", a.hash, "error", err.Error())
+		return err
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package reload_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -25,6 +26,10 @@ func TestMain(m *testing.M) {
 
 // nodeASN is the node's AS number, and outsideASN that of peers that are not of the same one.
 const nodeASN, outsideASN = 64512, 64513
+
+// steady is what both ends of a BFD session agree on: milliseconds, and packets lost. It is not as quick as users have it, because on a machine that runs
+// many tests at once quick BFD loses sessions that nobody cut.
+var steady = struct{ Interval, Multiplier int }{200, 10}
 
 // routerKind is a program that routers run.
 type routerKind string
@@ -51,6 +56,8 @@ type router interface {
 	up(tb testing.TB, node netip.Addr) (established bool, since string)
 	// paths lists what the router holds of the node.
 	paths(tb testing.TB, node netip.Addr) map[netip.Prefix]attributes
+	// bfdUp counts the BFD sessions that are up as the router sees it.
+	bfdUp(tb testing.TB) int
 	// plugged is told when the router has its addresses.
 	plugged(tb testing.TB)
 }
@@ -68,7 +75,7 @@ func startRouterOf(tb testing.TB, k routerKind, release frrtest.Release, asn uin
 	case kindFRR:
 		return &frrRouter{frrtest.Start(tb, frrtest.Options{Release: release, Name: "tor", Listen: true}), frrRouterConf(asn, sessions), asn == nodeASN}
 	case kindBIRD:
-		c := birdconf.Config{RouterID: netip.MustParseAddr("10.0.0.100")}
+		c := birdconf.Config{RouterID: netip.MustParseAddr("10.0.0.100"), BFDInterval: steady.Interval, BFDMultiplier: steady.Multiplier}
 		names := map[netip.Addr]string{}
 		for i, s := range sessions {
 			names[s.node] = fmt.Sprintf("node%d", i)
@@ -96,15 +103,15 @@ type frrRouter struct {
 func frrRouterConf(asn uint32, sessions []peering) string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	p("bfd\n profile quick\n  transmit-interval 100\n  receive-interval 100\n exit\nexit")
+	p("bfd\n profile steady\n  detect-multiplier %d\n  transmit-interval %d\n  receive-interval %[2]d\n exit\nexit", steady.Multiplier, steady.Interval)
 	p("router bgp %d\n bgp router-id 10.0.0.100\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast", asn)
 	for _, s := range sessions {
-		p(" neighbor %s remote-as %d\n neighbor %[1]s passive\n neighbor %[1]s graceful-restart-helper", s.node, nodeASN)
+		p(" neighbor %s remote-as %d\n neighbor %[1]s shutdown\n neighbor %[1]s passive\n neighbor %[1]s graceful-restart-helper", s.node, nodeASN)
 		if s.password != "" {
 			p(" neighbor %s password %s", s.node, s.password)
 		}
 		if s.bfd {
-			p(" neighbor %s bfd profile quick", s.node)
+			p(" neighbor %s bfd profile steady", s.node)
 		}
 		if s.far && asn != nodeASN {
 			p(" neighbor %s ebgp-multihop 255", s.node)
@@ -118,6 +125,9 @@ func frrRouterConf(asn uint32, sessions []peering) string {
 			}
 		}
 		p(" exit-address-family")
+	}
+	for _, s := range sessions { // whole, not as the lines come
+		p(" no neighbor %s shutdown", s.node)
 	}
 	p("exit")
 	return b.String()
@@ -138,6 +148,27 @@ func (r *frrRouter) up(tb testing.TB, node netip.Addr) (bool, string) {
 	tb.Helper()
 	s := r.Session(tb, node.String())
 	return s.State == "Established", strconv.Itoa(s.Established)
+}
+
+func (r *frrRouter) bfdUp(tb testing.TB) int {
+	tb.Helper()
+	return bfdUp(tb, r.Instance)
+}
+
+// bfdUp counts the BFD sessions that are up as an FRR sees it.
+func bfdUp(tb testing.TB, i *frrtest.Instance) int {
+	tb.Helper()
+	var peers []struct{ Status string }
+	if err := json.Unmarshal([]byte(i.Vtysh(tb, "show bfd peers json")), &peers); err != nil {
+		tb.Fatal(err)
+	}
+	up := 0
+	for _, p := range peers {
+		if p.Status == "up" {
+			up++
+		}
+	}
+	return up
 }
 
 func (r *frrRouter) paths(tb testing.TB, node netip.Addr) map[netip.Prefix]attributes {
@@ -179,6 +210,15 @@ func (r *birdRouter) up(tb testing.TB, node netip.Addr) (bool, string) {
 	return s.State == "Established", s.Since
 }
 
+func (r *birdRouter) bfdUp(tb testing.TB) int {
+	tb.Helper()
+	out, err := r.Birdc(tb.Context(), "show bfd sessions")
+	if err != nil {
+		tb.Fatalf("%v\n%s", err, out)
+	}
+	return strings.Count(out, " Up ")
+}
+
 func (r *birdRouter) paths(tb testing.TB, node netip.Addr) map[netip.Prefix]attributes {
 	tb.Helper()
 	found := map[netip.Prefix]attributes{}
@@ -198,6 +238,8 @@ func (r *birdRouter) paths(tb testing.TB, node netip.Addr) map[netip.Prefix]attr
 type gobgpRouter struct{ *gobgp.Instance }
 
 func (r *gobgpRouter) plugged(testing.TB) {}
+
+func (r *gobgpRouter) bfdUp(testing.TB) int { return 0 } // GoBGP has no BFD
 
 func (r *gobgpRouter) up(tb testing.TB, node netip.Addr) (bool, string) {
 	tb.Helper()

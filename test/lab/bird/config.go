@@ -3,6 +3,7 @@
 package bird
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -12,9 +13,9 @@ import (
 type Config struct {
 	RouterID  netip.Addr // an IPv4 address
 	Neighbors []Neighbor
-	// BFDInterval is the shortest time between two BFD packets in milliseconds, in both directions, that BIRD agrees to; 3 of them lost is down.
-	// 0 is 100.
-	BFDInterval int
+	// BFDInterval is the shortest time between two BFD packets in milliseconds, in both directions, that BIRD agrees to, and BFDMultiplier how many of
+	// them lost are down. 0 is 100 and 3.
+	BFDInterval, BFDMultiplier int
 	// Kernel puts the routes into the kernel's table, equal ones together.
 	Kernel bool
 }
@@ -36,11 +37,7 @@ func (c Config) String() string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("timeformat protocol iso long us;\nlog stderr all;\nrouter id %s;\nprotocol device { scan time 1; }\nprotocol direct { ipv4; ipv6; }", c.RouterID)
-	interval := c.BFDInterval
-	if interval == 0 {
-		interval = 100
-	}
-	timers := fmt.Sprintf("interval %d ms; idle tx interval %[1]d ms; multiplier 3;", interval)
+	timers := fmt.Sprintf("interval %d ms; idle tx interval %[1]d ms; multiplier %d;", cmp.Or(c.BFDInterval, 100), cmp.Or(c.BFDMultiplier, 3))
 	p("protocol bfd { interface \"*\" { %s }; multihop { %[1]s }; }", timers)
 	if c.Kernel {
 		for _, family := range []string{"ipv4", "ipv6"} {
