@@ -145,13 +145,13 @@ func TestGivenARealAPIServerWhenObjectsBreakAndHealThenTheirConditionsFollow(t *
 	peer := &v1beta2.BGPPeer{ObjectMeta: named("tor"), Spec: v1beta2.BGPPeerSpec{MyASN: 64512, PeerASN: 64513, PeerAddress: "192.0.2.1", PasswordSecret: corev1.SecretReference{Name: "tor"}}}
 	c.create(peer)
 	c.await(peer, &peer.Status.Conditions, v1beta1.ConditionResolvedRefs, metav1.ConditionFalse, v1beta1.ReasonSecretNotFound, "there is no Secret metallb-system/tor")
-	ad := &v1beta1.BGPAdvertisement{ObjectMeta: named("ad"), Spec: v1beta1.BGPAdvertisementSpec{Communities: []string{"no-export"}, Peers: []string{"tor"}}}
+	ad := &v1beta1.BGPAdvertisement{ObjectMeta: named("ad"), Spec: v1beta1.BGPAdvertisementSpec{Communities: []string{"stay-here"}, Peers: []string{"tor"}}}
 	c.create(ad)
 	c.await(ad, &ad.Status.Conditions, v1beta1.ConditionResolvedRefs, metav1.ConditionFalse, v1beta1.ReasonCommunityNotFound, "no Community object defines this alias")
 
 	c.create(&corev1.Secret{ObjectMeta: named("tor"), Type: corev1.SecretTypeBasicAuth, StringData: map[string]string{"password": "hunter2"}})
 	c.await(peer, &peer.Status.Conditions, v1beta1.ConditionResolvedRefs, metav1.ConditionTrue, v1beta1.ReasonResolvedRefs, "")
-	community := &v1beta1.Community{ObjectMeta: named("community"), Spec: v1beta1.CommunitySpec{Communities: []v1beta1.CommunityAlias{{Name: "no-export", Value: "65535:65281"}}}}
+	community := &v1beta1.Community{ObjectMeta: named("community"), Spec: v1beta1.CommunitySpec{Communities: []v1beta1.CommunityAlias{{Name: "stay-here", Value: "65535:65281"}}}}
 	c.create(community)
 	c.await(community, &community.Status.Conditions, v1beta1.ConditionAccepted, metav1.ConditionTrue, v1beta1.ReasonAccepted, "")
 	c.await(ad, &ad.Status.Conditions, v1beta1.ConditionResolvedRefs, metav1.ConditionTrue, v1beta1.ReasonResolvedRefs, "")
