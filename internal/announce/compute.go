@@ -57,11 +57,13 @@ func (s *scope) decide(svc *Service) []decided {
 		pool, ok := s.poolOf(addr, svc)
 		if !ok {
 			d.Reason = Reason{ReasonNotAllowed, "address " + addr.String() + " is in no IPAddressPool"}
+			d.Everywhere = true
 			continue
 		}
 		d.Pool = pool
 		p := s.plan(pool, svc, addr.Is4())
 		if d.Reason = cmp.Or(p.reason, held); d.Reason.Code != ReasonNone {
+			d.Everywhere = s.everywhere(d.Reason.Code, pool)
 			continue
 		}
 		if d.Reason, d.Despite = s.drained(svc, addr); d.Reason.Code == ReasonNone {
@@ -69,6 +71,20 @@ func (s *scope) decide(svc *Service) []decided {
 		}
 	}
 	return all
+}
+
+// everywhere tells whether a reason not to announce an address of the pool by BGP holds on every node.
+func (s *scope) everywhere(code ReasonCode, pool string) bool {
+	switch code {
+	case ReasonNoEndpoints:
+		return true
+	case ReasonNoAdvertisement: // some may select other nodes
+		return len(s.pool(pool).elsewhere) == 0
+	case ReasonNoPeer: // some may be for other nodes
+		return len(s.in.Config.Peers) == 0
+	default:
+		return false
+	}
 }
 
 // compare orders prefixes without host bits by address, then length.

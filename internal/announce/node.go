@@ -147,6 +147,8 @@ type Verdict struct {
 	Reason   Reason
 	// Despite explains a yes that is not the ordinary: ReasonLastAnnouncer, when the node drains and announces the address all the same.
 	Despite Reason
+	// Everywhere says of a no by BGP that the reason holds on every node, so that no node announces the address by BGP.
+	Everywhere bool
 	// Peers are the BGPPeers that get the address, sorted; empty for a no and for layer 2.
 	Peers []string
 	// Remarks are what the user should know of an address that is announced.

@@ -288,3 +288,58 @@ func TestSessionsDoNotDependOnServices(t *testing.T) {
 		}
 	})
 }
+
+func TestAReasonThatHoldsEverywhereKeepsEveryNodeFromAnnouncing(t *testing.T) {
+	type place struct {
+		service ipam.ServiceKey
+		address netip.Addr
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawInput(t)
+		nowhere, somewhere := map[place]string{}, map[place]string{}
+		for i := range max(len(in.Nodes), 1) {
+			in.Node = fmt.Sprintf("n%d", i)
+			for _, v := range announce.Compute(in).Verdicts {
+				at := place{v.Service, v.Address}
+				switch {
+				case v.Protocol != announce.ProtocolBGP:
+				case v.Announce:
+					somewhere[at] = in.Node
+				case v.Everywhere:
+					nowhere[at] = fmt.Sprintf("%s on %s: %s", v.Reason.Code, in.Node, v.Reason.Detail)
+				}
+			}
+		}
+		for at, why := range nowhere {
+			if node, ok := somewhere[at]; ok {
+				t.Fatalf("%v is announced by %s, although everywhere holds %s", at, node, why)
+			}
+		}
+	})
+}
+
+func TestWhatKeepsAllNodesFromAnnouncingIsSaidToHoldEverywhere(t *testing.T) {
+	for name, row := range map[string]struct {
+		change func(*announce.Input)
+		want   bool
+	}{
+		"in no pool":         {func(in *announce.Input) { in.Services[0].Addresses[0] = netip.MustParseAddr("192.0.2.1") }, true},
+		"no endpoint":        {func(in *announce.Input) { in.Services[0].Endpoints = announce.Endpoints{} }, true},
+		"no advertisement":   {func(in *announce.Input) { in.Config.BGPAdvertisements = nil }, true},
+		"no peer":            {func(in *announce.Input) { in.Config.Peers = nil }, true},
+		"none for this node": {func(in *announce.Input) { in.Config.BGPAdvertisements[0].Nodes = selector.Set{labelIs{"zone", "b"}} }, false},
+		"a peer elsewhere":   {func(in *announce.Input) { in.Config.Peers[0].Nodes = selector.Set{labelIs{"zone", "b"}} }, false},
+		"endpoints elsewhere": {func(in *announce.Input) {
+			in.Services[0].Local, in.Services[0].Endpoints.OnNode = true, map[string]int{"n2": 1}
+		}, false},
+		"all well": {func(*announce.Input) {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := plain()
+			row.change(&in)
+			if v := announce.Compute(in).Verdicts[0]; v.Everywhere != row.want {
+				t.Errorf("verdict %+v, want Everywhere %t", v, row.want)
+			}
+		})
+	}
+}

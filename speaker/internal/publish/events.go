@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/ipam"
 )
 
@@ -44,6 +45,8 @@ type note struct {
 	service         ipam.ServiceKey
 	warning         bool
 	reason, message string
+	// protocol is for the log; "" is layer 2.
+	protocol announce.Protocol
 	// logged says that it is for the log alone.
 	logged bool
 }

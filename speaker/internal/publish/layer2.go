@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -76,7 +77,7 @@ func (p *Publisher) tell(ctx context.Context, notes []note) {
 		if n.warning {
 			level = slog.LevelWarn
 		}
-		p.Log.Log(ctx, level, n.message, "event", n.reason, "service", n.service.String(), "protocol", announce.ProtocolLayer2)
+		p.Log.Log(ctx, level, n.message, "event", n.reason, "service", n.service.String(), "protocol", cmp.Or(n.protocol, announce.ProtocolLayer2))
 	}
 	p.events.put(notes...)
 }

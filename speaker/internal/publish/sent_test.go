@@ -8,6 +8,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/sent"
 )
 
@@ -63,4 +65,17 @@ func TestGivenWhatRoutersWereSentWhenReportedThenEachPeerHasWhatItGotAndWhyNotTh
 	if status := statusOf(settleDeliveries(nil, all[svc("other")].sent, up)); status != nil {
 		t.Errorf("of a peer of which nothing is known: %+v", status)
 	}
+}
+
+func TestGivenAServiceThatNoNodeAnnouncesByBGPWhenTwoSpeakersFindSoThenOneEventSaysWhy(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.service("web", "elsewhere")
+	for _, name := range []string{"n1", "n2"} {
+		everywhere, here := no("web", "192.0.2.1", announce.ReasonNoAdvertisement), no("elsewhere", "192.0.2.2", announce.ReasonNoAdvertisement)
+		everywhere.Service.Namespace, here.Service.Namespace = c.user(), c.user()
+		everywhere.Everywhere = true
+		c.start(name, "", newGossip("n1", "n2")).Publish(node.Report{Outcome: node.Applied, InForce: true, Node: verdicts(here, everywhere)})
+	}
+	c.awaitTold("web: Warning announceFailed x1: no node announces 192.0.2.1: because")
 }

@@ -16,7 +16,7 @@ import (
 const (
 	// grace is how long an address may go unanswered by the node that is to answer for it before anybody is told: opening sockets takes a moment.
 	grace = 2 * time.Second
-	// patience is how long an address may be answered for by no node before anybody is told: a Service often has its address before its pods
+	// patience is how long an address may be announced by no node before anybody is told: a Service often has its address before its pods
 	// are ready.
 	patience = 10 * time.Second
 )
@@ -183,13 +183,27 @@ func (v *vigil) contest(h *holding, o *l2.Observed) (notes []note) {
 	return notes
 }
 
-// mind notes the addresses that no node answers for. All speakers see the same; the spokesman tells.
+// lonely tells whether the verdict at i is that no node announces an address. By BGP that is worth telling only where nobody wants it on layer 2.
+func lonely(verdicts []*announce.Verdict, i int) bool {
+	v := verdicts[i]
+	if v.Announce || v.Owner != "" || v.Reason.Code == announce.ReasonNotQuorate {
+		return false
+	}
+	if v.Protocol == announce.ProtocolLayer2 {
+		return true
+	}
+	if i++; i < len(verdicts) && verdicts[i].Service == v.Service && verdicts[i].Address == v.Address {
+		return false // it is wanted on layer 2
+	}
+	return v.Everywhere && v.Address.IsValid()
+}
+
+// mind notes the addresses that no node announces. All speakers see the same; the spokesman tells.
 func (v *vigil) mind(decided announce.Node, c circumstances) (notes []note, due time.Duration) {
 	present := map[orphan]bool{}
 	var last announce.ReasonCode
-	for _, verdict := range decided.Verdicts {
-		if !c.quorate || verdict.Protocol != announce.ProtocolLayer2 || verdict.Announce || verdict.Owner != "" ||
-			verdict.Reason.Code == announce.ReasonNotQuorate {
+	for i, verdict := range decided.Verdicts {
+		if !c.quorate || !lonely(decided.Verdicts, i) {
 			continue
 		}
 		key := orphan{verdict.Service, verdict.Address, verdict.Reason.Code}
@@ -208,8 +222,12 @@ func (v *vigil) mind(decided announce.Node, c circumstances) (notes []note, due 
 			continue // the same is to be said of another address of the Service
 		}
 		last = verdict.Reason.Code
-		notes = append(notes, note{service: verdict.Service, warning: true, reason: eventFailed, logged: c.alone,
-			message: fmt.Sprintf("no node answers for %s: %s", verdict.Address, verdict.Reason.Detail)})
+		does := "answers for"
+		if verdict.Protocol == announce.ProtocolBGP {
+			does = "announces"
+		}
+		notes = append(notes, note{service: verdict.Service, protocol: verdict.Protocol, warning: true, reason: eventFailed, logged: c.alone,
+			message: fmt.Sprintf("no node %s %s: %s", does, verdict.Address, verdict.Reason.Detail)})
 	}
 	maps.DeleteFunc(v.orphans, func(o orphan, _ *waiting) bool { return !present[o] })
 	if !c.spokesman && !c.alone {

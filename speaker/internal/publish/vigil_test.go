@@ -89,6 +89,11 @@ func TestGivenWhatIsDecidedAndDoneWhenAVigilLooksThenUsersAreToldOfWhatBeginsAnd
 		return fmt.Sprintf(`a addressConflictEnded: nobody but node "n1" claims 192.0.2.1 on link %s any more`, link)
 	}
 	orphaned := "a !announceFailed: no node answers for 192.0.2.1: node n1: interface eth1 is missing"
+	held := func(everywhere bool) *announce.Verdict {
+		v := no("a", "192.0.2.1", announce.ReasonNoEndpoints)
+		v.Everywhere = everywhere
+		return v
+	}
 	fine := answeredAt("192.0.2.1", "eth0")
 	rows := map[string][]glance{
 		"answered": {
@@ -131,6 +136,15 @@ func TestGivenWhatIsDecidedAndDoneWhenAVigilLooksThenUsersAreToldOfWhatBeginsAnd
 			{0, nobodys, spokesman, nil, patience, nothing},
 			{patience, nobodys, spokesman, []string{orphaned}, 0, nothing},
 			{time.Hour, nobodys, spokesman, nil, 0, nothing}},
+		"nobody's by BGP": {
+			{0, verdicts(held(true)), spokesman, nil, patience, nothing},
+			{patience, verdicts(held(true)), spokesman, []string{"a !announceFailed: no node announces 192.0.2.1: because"}, 0, nothing},
+			{time.Hour, verdicts(held(true)), spokesman, nil, 0, nothing}},
+		"not of this node by BGP": {{0, verdicts(held(false)), spokesman, nil, 0, nothing}},
+		"nobody's by BGP, as it is on layer 2": {
+			{0, layer2Node(nil, held(true), on("a", "192.0.2.1", "n2")), spokesman, nil, 0, nothing},
+			{time.Hour, layer2Node(nil, held(true), on("a", "192.0.2.1", "n1")), seen(spokesman, fine), nil, 0, here}},
+		"of no address": {{0, verdicts(no("a", "", announce.ReasonNoAddress)), spokesman, nil, 0, nothing}},
 		"nobody's, and another one tells": {
 			{0, nobodys, member, nil, patience, nothing},
 			{patience, nobodys, member, nil, 0, nothing},

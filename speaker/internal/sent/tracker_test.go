@@ -126,6 +126,7 @@ func expect(t *testing.T, tracker *Tracker, peer, address string, want State) {
 
 func TestGivenAPrefixWhenFRRSendsItToOneRouterThenThatIsKnownAtOnceAndOfTheOtherAfterAWhile(t *testing.T) {
 	run(t, func(t *testing.T, b *bgpd, tracker *Tracker) {
+		t.Helper()
 		tracker.Publish(reportOf())
 		time.Sleep(time.Minute)
 		tracker.Publish(reportOf("198.51.100.1/32"))
@@ -165,6 +166,7 @@ func TestGivenAPrefixWhenFRRSendsItToOneRouterThenThatIsKnownAtOnceAndOfTheOther
 
 func TestGivenManyPrefixesWhenASessionComesUpAndGoesThenItIsReadAsAWholeAndToldAfterAMoment(t *testing.T) {
 	run(t, func(t *testing.T, b *bgpd, tracker *Tracker) {
+		t.Helper()
 		var all []string
 		for i := range 1000 {
 			all = append(all, fmt.Sprintf("10.0.%d.%d/32", i/250, i%250))
@@ -209,6 +211,7 @@ func TestGivenManyPrefixesWhenASessionComesUpAndGoesThenItIsReadAsAWholeAndToldA
 
 func TestGivenAggregatesAndPeersThatGoWhenLookedUpThenAnAddressIsSentWithItsPrefix(t *testing.T) {
 	run(t, func(t *testing.T, b *bgpd, tracker *Tracker) {
+		t.Helper()
 		b.set(func(b *bgpd) { b.sent["192.0.2.1"] = []string{"198.51.100.0/24", "2001:db8::1/128"} })
 		r := reportOf("198.51.100.0/24", "2001:db8::1/128")
 		tracker.Publish(r)
@@ -224,6 +227,7 @@ func TestGivenAggregatesAndPeersThatGoWhenLookedUpThenAnAddressIsSentWithItsPref
 
 func TestGivenAnFRRThatDoesNotAnswerWhenItComesBackThenNothingWasForgotten(t *testing.T) {
 	run(t, func(t *testing.T, b *bgpd, tracker *Tracker) {
+		t.Helper()
 		b.set(func(b *bgpd) { b.sent["192.0.2.1"] = []string{"198.51.100.1/32"} })
 		tracker.Publish(reportOf("198.51.100.1/32"))
 		time.Sleep(time.Minute)
