@@ -23,6 +23,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&BGPSessionState{}, &BGPSessionStateList{},
 		&Community{}, &CommunityList{},
 		&ConfigurationState{}, &ConfigurationStateList{},
+		&FRRSnippet{}, &FRRSnippetList{},
 		&IPReservation{}, &IPReservationList{},
 		&IPAddressPool{}, &IPAddressPoolList{},
 		&L2Advertisement{}, &L2AdvertisementList{},

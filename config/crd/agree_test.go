@@ -19,6 +19,7 @@ func TestSchemaAndProgramsAgreeOnEveryRow(t *testing.T) {
 		"BGPPeer v1beta2/port 0":                               "stands for the default where v1beta1 stored it",
 		"BGPAdvertisement v1beta1/preference above the format": "a number of 32 bits to the programs as to BGP; the schema promises one that fits int32",
 		"L2Advertisement v1beta1/no preference":                "an empty selector to the programs",
+		"FRRSnippet v1beta1/a priority that is too high":       "an order like any other to the programs",
 		"BFDProfile v1beta1/TTL key in capitals":               "to Go the same key",
 	}
 	all := loadSchemas(t)
@@ -52,6 +53,9 @@ func TestSchemaAndProgramsAgreeOnEveryRow(t *testing.T) {
 		case "Community v1beta1":
 			objects.Communities = make([]v1beta1.Community, 1)
 			err = decode(t, all, r, &objects.Communities[0])
+		case "FRRSnippet v1beta1":
+			objects.Snippets = make([]v1beta1.FRRSnippet, 1)
+			err = decode(t, all, r, &objects.Snippets[0])
 		default:
 			continue
 		}

@@ -213,7 +213,7 @@ func readTyped(t *testing.T, c client.Client) {
 	lists := []client.ObjectList{
 		&v1beta1.MetalLBList{}, &v1beta1.IPAddressPoolList{}, &v1beta1.L2AdvertisementList{}, &v1beta1.BGPAdvertisementList{},
 		&v1beta1.IPReservationList{}, &v1beta1.AddressQuotaList{}, &v1beta1.AddressProbeList{},
-		&v1beta1.BGPPeerList{}, &v1beta2.BGPPeerList{}, &v1beta1.BFDProfileList{}, &v1beta1.CommunityList{},
+		&v1beta1.BGPPeerList{}, &v1beta2.BGPPeerList{}, &v1beta1.BFDProfileList{}, &v1beta1.CommunityList{}, &v1beta1.FRRSnippetList{},
 	}
 	for _, list := range lists {
 		if err := c.List(t.Context(), list); err != nil {

@@ -269,6 +269,7 @@ func TestRulesStayWithinTheRuntimeBudgetAtTheLargestSizes(t *testing.T) {
 		{kind: "AddressQuota v1beta1", spec: "{ipv4: 1, namespaces: " + list(512, numbered(strings.Repeat("long", 14)+"%04d")) + ", pools: " + list(512, numbered(strings.Repeat("long", 60)+"%04d")) + "}"},
 		{kind: "AddressProbe v1beta1", spec: "{node: a, addresses: " + list(64, numbered(`"2001:db8:1111:2222:3333:4444:5555:%d"`)) + "}"},
 		{kind: "MetalLB v1beta1", spec: "{loadBalancerClasses: " + list(32, numbered(strings.Repeat("long", 60)+".example/"+strings.Repeat("long", 14)+"%d")) + "}"},
+		{kind: "FRRSnippet v1beta1", spec: `{rawConfig: "` + strings.Repeat("x", 65536) + `"}`},
 		{kind: "Community v1beta1", spec: "{communities: " + list(256, numbered(`{name: `+strings.Repeat("long", 60)+`%d, value: "large:4294967295:4294967295:4294967295"}`)) + "}"},
 		{kind: "Community v1beta1", spec: "{communities: " + list(128, numbered(`{name: `+strings.Repeat("long", 60)+`%d, value: "large:4294967295:4294967295:4294967295"}`)) + "}"},
 	} {

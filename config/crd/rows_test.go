@@ -1,5 +1,7 @@
 package crd
 
+import "strings"
+
 // row is one object and what the API says to it. A wanted message of "" means
 // that the object is accepted; otherwise it is refused and the message contains
 // the wanted text.
@@ -40,6 +42,11 @@ func rows() []row {
 	add("BFDProfile v1beta1", "TTL of 0", `{minimumTtl: 0}`, "greater than or equal to 1")
 	add("BFDProfile v1beta1", "TTL key in capitals", `{minimumTTL: 3}`, "minimumTTL")
 
+	add("FRRSnippet v1beta1", "a line", `{rawConfig: "debug bgp updates"}`, "")
+	add("FRRSnippet v1beta1", "no text", `{priority: 1}`, "spec.rawConfig")
+	add("FRRSnippet v1beta1", "an empty text", `{rawConfig: ""}`, "spec.rawConfig")
+	add("FRRSnippet v1beta1", "a text that is too long", `{rawConfig: "`+strings.Repeat("x", 65537)+`"}`, "spec.rawConfig")
+	add("FRRSnippet v1beta1", "a priority that is too high", `{rawConfig: a, priority: 1000001}`, "spec.priority")
 	add("Community v1beta1", "no aliases", `{}`, "")
 	add("Community v1beta1", "value above 16 bits", `{communities: [{name: a, value: "65536:1"}]}`, "found 65536:1")
 	add("Community v1beta1", "large value above 32 bits", `{communities: [{name: a, value: "large:4294967296:1:1"}]}`, "found large:4294967296:1:1")

@@ -140,8 +140,8 @@ func (s schemas) check(ctx context.Context, object, old *unstructured.Unstructur
 
 func TestEveryDefinitionIsAcceptedByTheAPIServersOwnValidation(t *testing.T) {
 	definitions := internalDefinitions(t)
-	if len(definitions) != 14 {
-		t.Fatalf("found %d definitions, want the 14 kinds of metallb.io", len(definitions))
+	if len(definitions) != 15 {
+		t.Fatalf("found %d definitions, want the 15 kinds of metallb.io", len(definitions))
 	}
 	for _, definition := range definitions {
 		for _, err := range crdvalidation.ValidateCustomResourceDefinition(t.Context(), definition) {

@@ -58,6 +58,7 @@ func TestEveryKindPrintsTheColumnsUsersKnow(t *testing.T) {
 		"BGPPeer v1beta2":            peer,
 		"BFDProfile v1beta1":         {{"Passive Mode", "boolean", ".spec.passiveMode"}, {"Transmit Interval", "integer", ".spec.transmitInterval"}, {"Receive Interval", "integer", ".spec.receiveInterval"}, {"Multiplier", "integer", ".spec.detectMultiplier"}},
 		"Community v1beta1":          nil,
+		"FRRSnippet v1beta1":         {{"Priority", "integer", ".spec.priority"}, {"Accepted", "string", conditions + `Accepted")].status`}, {"Programmed", "string", conditions + `Programmed")].status`}, age},
 		"ServiceL2Status v1beta1":    service("Allocated Node"),
 		"ServiceBGPStatus v1beta1":   service("Node"),
 		"ConfigurationState v1beta1": {{"Result", "string", ".status.result"}, {"ErrorSummary", "string", ".status.errorSummary"}, age},
@@ -84,7 +85,7 @@ func TestEveryKindThatUsersWriteHasConditions(t *testing.T) {
 	versions := versionsByKind(t)
 	for _, kind := range []string{
 		"AddressQuota v1beta1", "IPReservation v1beta1",
-		"BFDProfile v1beta1", "BGPAdvertisement v1beta1", "BGPPeer v1beta1", "BGPPeer v1beta2", "Community v1beta1",
+		"BFDProfile v1beta1", "BGPAdvertisement v1beta1", "BGPPeer v1beta1", "BGPPeer v1beta2", "Community v1beta1", "FRRSnippet v1beta1",
 		"ConfigurationState v1beta1", "IPAddressPool v1beta1", "L2Advertisement v1beta1", "MetalLB v1beta1",
 	} {
 		conditions := versions[kind].Schema.OpenAPIV3Schema.Properties["status"].Properties["conditions"]

@@ -54,6 +54,15 @@ type BGP struct {
 	// GracefulShutdown makes every route the last to be chosen: it is sent with the community GRACEFUL_SHUTDOWN (RFC 8326) and, over iBGP, a
 	// LOCAL_PREF of 0, whatever the policies say.
 	GracefulShutdown bool
+	// Snippets are users' own lines for the daemon, in the order in which they apply, after all the rest.
+	Snippets []Snippet
+}
+
+// Snippet is what one object gives of the daemon's own configuration language.
+type Snippet struct {
+	// Name names the object: "FRRSnippet metallb-system/x".
+	Name string
+	Text string
 }
 
 // Router is one BGP instance.

@@ -147,6 +147,11 @@ func (s *scope) bgp() BGP {
 			b.BFDProfiles = append(b.BFDProfiles, profile)
 		}
 	}
+	for _, snippet := range s.in.Config.Snippets {
+		if s.node != nil && snippet.Nodes.MatchesOrEmpty(s.node.Labels) {
+			b.Snippets = append(b.Snippets, Snippet{Name: snippet.Ref.String(), Text: snippet.Text})
+		}
+	}
 	slices.SortFunc(b.BFDProfiles, func(x, y intent.BFDProfile) int { return cmp.Compare(x.Name, y.Name) })
 	return b
 }

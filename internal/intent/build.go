@@ -31,6 +31,8 @@ func Build(raw Raw, last Snapshot) (Snapshot, []Problem) {
 	b.next.l2 = settle(b, KindL2Advertisement, raw.L2Advertisements, func(r *RawL2Advertisement) *Meta { return &r.Meta }, parseL2Advertisement, b.useL2Advertisement, b.was.l2)
 	b.next.reservations = settle(b, KindReservation, raw.Reservations, func(r *RawReservation) *Meta { return &r.Meta }, parseReservation, b.useReservation, b.was.reservations)
 	b.next.quotas = settle(b, KindQuota, raw.Quotas, func(r *RawQuota) *Meta { return &r.Meta }, parseQuota, b.useQuota, b.was.quotas)
+	b.next.extras = settle(b, KindConfigMap, raw.Extras, func(r *RawExtras) *Meta { return &r.Meta }, parseExtras, b.useSnippet, b.was.extras)
+	b.next.snippets = settle(b, KindSnippet, raw.Snippets, func(r *RawSnippet) *Meta { return &r.Meta }, parseSnippet, b.useSnippet, b.was.snippets)
 	b.abandon(raw.Pools)
 	b.adoptOrphans()
 	b.warnOfEcho()
@@ -41,6 +43,7 @@ func Build(raw Raw, last Snapshot) (Snapshot, []Problem) {
 	slices.SortFunc(b.L2Advertisements, func(a, o L2Advertisement) int { return strings.Compare(a.Name, o.Name) })
 	slices.SortFunc(b.Reservations, func(a, o Reservation) int { return strings.Compare(a.Name, o.Name) })
 	slices.SortFunc(b.Quotas, func(a, o ipam.Quota) int { return strings.Compare(a.Name, o.Name) })
+	slices.SortFunc(b.Snippets, Snippet.compare)
 	b.memory = b.next
 	slices.SortFunc(b.problems, Problem.compare)
 	return b.Snapshot, slices.CompactFunc(b.problems, func(a, o Problem) bool { return a == o })
@@ -84,6 +87,8 @@ type memory struct {
 	// reservations and quotas are as parsed, with all that they name.
 	reservations map[string]remembered[Reservation]
 	quotas       map[string]remembered[ipam.Quota]
+	snippets     map[string]remembered[Snippet]
+	extras       map[string]remembered[Snippet]
 	// leaving are the pools whose users allow their addresses to be lost to a deletion now, abandoned those that were deleted so.
 	leaving, abandoned map[string]bool
 }

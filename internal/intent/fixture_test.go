@@ -84,6 +84,10 @@ func quota(name string, seconds int, pools ...string) intent.RawQuota {
 	return intent.RawQuota{Meta: object(name, seconds), Pools: pools, IPv4: new(int32(2))}
 }
 
+func snippet(name string, seconds int, text string) intent.RawSnippet {
+	return intent.RawSnippet{Meta: object(name, seconds), RawConfig: text}
+}
+
 func node(name, rack string) intent.RawNode {
 	return intent.RawNode{Name: name, Labels: map[string]string{"name": name, "rack": rack}}
 }
@@ -106,6 +110,8 @@ func base() intent.Raw {
 		Communities:       []intent.RawCommunity{{Meta: object("first", 10), Aliases: []intent.RawAlias{{Name: "first", Value: "65535:65281"}}}},
 		Reservations:      []intent.RawReservation{chosen("first", 10, "first", "IPv4")},
 		Quotas:            []intent.RawQuota{quota("first", 10, "first")},
+		Snippets:          []intent.RawSnippet{snippet("first", 10, "debug bgp updates in\n")},
+		Extras:            []intent.RawExtras{{Meta: object("bgpextras", 10), Extras: "debug bgp updates out\n"}},
 		Secrets:           []intent.RawSecret{{Meta: object("first", 10), Type: "kubernetes.io/basic-auth", HasPassword: true, Password: intent.NewSecret("hunter2")}},
 		Nodes:             []intent.RawNode{node("n1", "a"), node("n2", "b")},
 	}
@@ -161,6 +167,9 @@ func names(s intent.Snapshot) []string {
 	}
 	for _, q := range s.Quotas {
 		out = append(out, fmt.Sprintf("AddressQuota %s %v", q.Name, q.Pools))
+	}
+	for _, one := range s.Snippets {
+		out = append(out, one.Ref.String())
 	}
 	return out
 }

@@ -41,6 +41,7 @@ func FuzzBuild(f *testing.F) {
 		layer2 := l2(name, 20, word)
 		layer2.Interfaces = []string{word}
 		raw.L2Advertisements = append(raw.L2Advertisements, layer2)
+		raw.Snippets = append(raw.Snippets, snippet(name, 20, word), snippet("s", 21, password))
 
 		fuzzReservations(&raw, address, word, name, int32(number))
 
@@ -84,6 +85,13 @@ func words(t *testing.T, path string, v reflect.Value) {
 	}
 	if _, ok := v.Interface().(selector.Set); ok {
 		return
+	}
+	if snippet, ok := v.Interface().(intent.Snippet); ok { // the only text of lines
+		if strings.ContainsFunc(snippet.Text, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' }) || !strings.HasSuffix(snippet.Text, "\n") {
+			t.Errorf("%s.Text is %q", path, snippet.Text)
+		}
+		snippet.Text = ""
+		v = reflect.ValueOf(snippet)
 	}
 	switch v.Kind() {
 	case reflect.String:

@@ -38,7 +38,7 @@ func TestGivenARunningConfigurationWhenAnObjectBreaksThenItsLastValidContentStay
 
 // exported is a Snapshot as every reader sees it.
 func exported(s intent.Snapshot) []any {
-	return []any{s.Pools, s.Peers, s.BGPAdvertisements, s.L2Advertisements, s.BFDProfiles, s.Reservations, s.Quotas}
+	return []any{s.Pools, s.Peers, s.BGPAdvertisements, s.L2Advertisements, s.BFDProfiles, s.Reservations, s.Quotas, s.Snippets}
 }
 
 func TestGivenAKeptObjectWhenBuiltAgainAndAgainThenItStays(t *testing.T) {

@@ -15,6 +15,8 @@ const (
 	KindCommunity        = "Community"
 	KindReservation      = "IPReservation"
 	KindQuota            = "AddressQuota"
+	KindSnippet          = "FRRSnippet"
+	KindConfigMap        = "ConfigMap"
 )
 
 // ObjectRef names an API object.

@@ -20,8 +20,11 @@ type Raw struct {
 	Communities       []RawCommunity
 	Reservations      []RawReservation
 	Quotas            []RawQuota
-	Secrets           []RawSecret
-	Nodes             []RawNode
+	Snippets          []RawSnippet
+	// Extras is the ConfigMap with raw configuration for every node: at most one, none where nobody reads it.
+	Extras  []RawExtras
+	Secrets []RawSecret
+	Nodes   []RawNode
 }
 
 // Meta is what every object carries, enough to report on it and to tell which of two is older.
@@ -212,6 +215,21 @@ type RawQuota struct {
 	NamespaceSelectors []RawSelector
 	Pools              []string
 	IPv4, IPv6         *int32
+}
+
+// RawSnippet is an FRRSnippet.
+type RawSnippet struct {
+	Meta
+	NodeSelectors []RawSelector
+	Priority      int32
+	RawConfig     string
+}
+
+// RawExtras is the ConfigMap bgpextras.
+type RawExtras struct {
+	Meta
+	// Extras is the value of its key, "" when there is none.
+	Extras string
 }
 
 // RawSecret is a Secret that a peer may name. Only what Build needs of it is carried along.

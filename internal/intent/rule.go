@@ -88,6 +88,11 @@ const (
 	RuleBFDTTL      Rule = "BFDMinimumTTL"
 )
 
+// Rules of FRRSnippet and of the ConfigMap bgpextras.
+const (
+	RuleRawConfig Rule = "RawConfig"
+)
+
 // Rules of Community objects and of communities in advertisements.
 const (
 	RuleAliasName         Rule = "AliasName"
@@ -135,6 +140,7 @@ func Rules() []Rule {
 		RuleSecretNamespace, RuleSecretMissing, RuleSecretType, RuleSecretKey, RuleSecretPassword, RuleBFDProfile, RuleEchoIPv6,
 		RuleDuplicatePeer, RuleMyASNDiffers, RuleRouterIDDiffers,
 		RuleBFDName, RuleBFDInterval, RuleBFDMultiple, RuleBFDTTL,
+		RuleRawConfig,
 		RuleAliasName, RuleDuplicateAlias, RuleCommunity, RuleCommunityReserved, RuleCommunityAlias, RuleCommunityCount,
 		RuleAggregation, RuleAggregateTooLarge, RuleServiceAggregation, RulePoolMissing, RulePeerMissing, RuleLocalPref,
 		RuleLocalPrefExternal, RulePrepend, RulePrependDiffers, RulePrependInternal, RuleMED, RuleMEDDiffers, RuleExtCommunity, RuleLinkBandwidth, RuleLinkBandwidthDiffers,

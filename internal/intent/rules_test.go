@@ -615,7 +615,7 @@ func allRows() []row {
 		[]string{`conflict IPAddressPool lab/first: metadata.name is "first": another, older object of the same name is in force`},
 		nil, nil,
 	}
-	return slices.Concat([]row{name, twice}, commonRows(), poolRows(), peerRows(), sessionRows(), bfdRows(), communityRows(), advertisementRows(), fenceRows(), reservationRows(), quotaRows())
+	return slices.Concat([]row{name, twice}, commonRows(), poolRows(), peerRows(), sessionRows(), bfdRows(), communityRows(), advertisementRows(), fenceRows(), reservationRows(), quotaRows(), snippetRows())
 }
 
 func TestGivenABrokenRuleWhenBuiltThenItIsReportedAndOnlyThatObjectIsOut(t *testing.T) {

@@ -21,6 +21,8 @@ type Snapshot struct {
 	BFDProfiles       []BFDProfile
 	Reservations      []Reservation
 	Quotas            []ipam.Quota
+	// Snippets are in the order in which they stand in frr.conf.
+	Snippets []Snippet
 	// Abandoned are the names of pools that were deleted while their annotation metallb.io/allow-disruption allowed it, so that their addresses
 	// are to be given up; sorted. A name stays here until there is a pool of that name again. What was deleted while no Build looked on is not
 	// here: its addresses are kept.
@@ -282,6 +284,18 @@ type L2Advertisement struct {
 type NodePreference struct {
 	Weight   int
 	Selector selector.Selector
+}
+
+// Snippet is raw configuration of FRR. Whether FRR takes it only FRR tells.
+type Snippet struct {
+	// Ref is the object that it is from: an FRRSnippet or the ConfigMap bgpextras.
+	Ref ObjectRef
+	// Priority orders the FRRSnippets, the lowest first.
+	Priority int32
+	// Nodes selects the nodes whose FRR gets it; empty means all.
+	Nodes selector.Set
+	// Text is whole lines without control characters but tabs, each with its end.
+	Text string
 }
 
 // BFDProfile holds the parameters of BFD sessions (RFC 5880). Intervals are in milliseconds; 0 leaves FRR's default.

@@ -28,8 +28,11 @@ type Objects struct {
 	// Reservations and Quotas concern only who gives out addresses; ReadAll reads them, Read does not.
 	Reservations []v1beta1.IPReservation
 	Quotas       []v1beta1.AddressQuota
-	Secrets      []corev1.Secret
-	Nodes        []corev1.Node
+	Snippets     []v1beta1.FRRSnippet
+	// Extras is the ConfigMap bgpextras, if there is one; only ReadForNode reads it.
+	Extras  []corev1.ConfigMap
+	Secrets []corev1.Secret
+	Nodes   []corev1.Node
 }
 
 // Read lists everything in namespace that announcing depends on, and all Nodes. It is meant for a reader backed by informers: it asks for the
@@ -42,6 +45,7 @@ func Read(ctx context.Context, c client.Reader, namespace string) (Objects, erro
 		l2          v1beta1.L2AdvertisementList
 		profiles    v1beta1.BFDProfileList
 		communities v1beta1.CommunityList
+		snippets    v1beta1.FRRSnippetList
 		secrets     corev1.SecretList
 		nodes       corev1.NodeList
 	)
@@ -53,6 +57,7 @@ func Read(ctx context.Context, c client.Reader, namespace string) (Objects, erro
 		{"L2Advertisements", &l2, in},
 		{"BFDProfiles", &profiles, in},
 		{"Communities", &communities, in},
+		{"FRRSnippets", &snippets, in},
 		{"Secrets", &secrets, in},
 		{"Nodes", &nodes, nil},
 	})
@@ -67,9 +72,28 @@ func Read(ctx context.Context, c client.Reader, namespace string) (Objects, erro
 		L2Advertisements:  l2.Items,
 		BFDProfiles:       profiles.Items,
 		Communities:       communities.Items,
+		Snippets:          snippets.Items,
 		Secrets:           secrets.Items,
 		Nodes:             nodes.Items,
 	}, nil
+}
+
+// ReadForNode lists what Read does, and in namespace what only who configures a node's FRR uses.
+func ReadForNode(ctx context.Context, c client.Reader, namespace string) (Objects, error) {
+	objects, err := Read(ctx, c, namespace)
+	if err != nil {
+		return Objects{}, err
+	}
+	var maps corev1.ConfigMapList
+	if err := list(ctx, c, []listing{{"ConfigMaps", &maps, []client.ListOption{client.InNamespace(namespace)}}}); err != nil {
+		return Objects{}, err
+	}
+	for i := range maps.Items {
+		if maps.Items[i].Name == v1beta1.ExtrasConfigMap {
+			objects.Extras = append(objects.Extras, maps.Items[i])
+		}
+	}
+	return objects, nil
 }
 
 // ReadAll lists what Read does, and in namespace what only giving out addresses depends on.

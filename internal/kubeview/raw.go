@@ -23,6 +23,8 @@ func Raw(o Objects) intent.Raw {
 		Communities:       each(o.Communities, rawCommunity),
 		Reservations:      each(o.Reservations, rawReservation),
 		Quotas:            each(o.Quotas, rawQuota),
+		Snippets:          each(o.Snippets, rawSnippet),
+		Extras:            each(o.Extras, rawExtras),
 		Secrets:           each(o.Secrets, rawSecret),
 		Nodes:             each(o.Nodes, rawNode),
 	}
@@ -245,6 +247,16 @@ func rawCommunity(c *v1beta1.Community) intent.RawCommunity {
 			return intent.RawAlias{Name: a.Name, Value: a.Value}
 		}),
 	}
+}
+
+func rawSnippet(s *v1beta1.FRRSnippet) intent.RawSnippet {
+	return intent.RawSnippet{
+		Meta: meta(&s.ObjectMeta), NodeSelectors: rawSelectors(s.Spec.NodeSelectors), Priority: s.Spec.Priority, RawConfig: s.Spec.RawConfig,
+	}
+}
+
+func rawExtras(m *corev1.ConfigMap) intent.RawExtras {
+	return intent.RawExtras{Meta: meta(&m.ObjectMeta), Extras: m.Data[v1beta1.ExtrasConfigMapKey]}
 }
 
 func rawSecret(s *corev1.Secret) intent.RawSecret {

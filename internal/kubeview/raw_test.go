@@ -34,6 +34,7 @@ func objects() kubeview.Objects {
 		L2Advertisements:  make([]v1beta1.L2Advertisement, 1),
 		BFDProfiles:       make([]v1beta1.BFDProfile, 1),
 		Communities:       make([]v1beta1.Community, 1),
+		Snippets:          make([]v1beta1.FRRSnippet, 1),
 		Reservations:      make([]v1beta1.IPReservation, 1),
 		Quotas:            make([]v1beta1.AddressQuota, 1),
 		Secrets:           make([]corev1.Secret, 1),
@@ -51,6 +52,7 @@ func TestGivenAnyFieldOfASpecWhenItIsSetThenTheRawObjectDiffers(t *testing.T) {
 		"IPReservation":    func(o *kubeview.Objects) any { return &o.Reservations[0].Spec },
 		"AddressQuota":     func(o *kubeview.Objects) any { return &o.Quotas[0].Spec },
 		"Community":        func(o *kubeview.Objects) any { return &o.Communities[0].Spec },
+		"FRRSnippet":       func(o *kubeview.Objects) any { return &o.Snippets[0].Spec },
 	}
 	for kind, spec := range specs {
 		shape := objects()
@@ -160,7 +162,7 @@ func TestGivenObjectsInTwoNamespacesWhenReadThenOnlyTheOneAskedForIsThere(t *tes
 	for _, namespace := range []string{"lab", "other"} {
 		m := metav1.ObjectMeta{Namespace: namespace, Name: "a", UID: "u", Generation: 2, CreationTimestamp: metav1.NewTime(time.Unix(7, 0)), Labels: map[string]string{"k": "v"}}
 		all = append(all, &v1beta1.IPAddressPool{ObjectMeta: m}, &v1beta2.BGPPeer{ObjectMeta: m}, &v1beta1.BGPAdvertisement{ObjectMeta: m}, &v1beta1.L2Advertisement{ObjectMeta: m},
-			&v1beta1.IPReservation{ObjectMeta: m}, &v1beta1.AddressQuota{ObjectMeta: m}, &v1beta1.BFDProfile{ObjectMeta: m}, &v1beta1.Community{ObjectMeta: m}, &corev1.Secret{ObjectMeta: m, Type: corev1.SecretTypeBasicAuth, Data: map[string][]byte{"password": []byte("hunter2")}})
+			&v1beta1.IPReservation{ObjectMeta: m}, &v1beta1.AddressQuota{ObjectMeta: m}, &v1beta1.BFDProfile{ObjectMeta: m}, &v1beta1.Community{ObjectMeta: m}, &v1beta1.FRRSnippet{ObjectMeta: m}, &corev1.Secret{ObjectMeta: m, Type: corev1.SecretTypeBasicAuth, Data: map[string][]byte{"password": []byte("hunter2")}})
 	}
 	all = append(all, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: map[string]string{"rack": "a"}}})
 	c := fake.NewClientBuilder().WithScheme(newScheme(t)).WithObjects(all...).Build()
@@ -180,6 +182,7 @@ func TestGivenObjectsInTwoNamespacesWhenReadThenOnlyTheOneAskedForIsThere(t *tes
 		Communities:       []intent.RawCommunity{{Meta: m}},
 		Reservations:      []intent.RawReservation{{Meta: m}},
 		Quotas:            []intent.RawQuota{{Meta: m}},
+		Snippets:          []intent.RawSnippet{{Meta: m}},
 		Secrets:           []intent.RawSecret{{Meta: m, Type: "kubernetes.io/basic-auth", HasPassword: true, Password: intent.NewSecret("hunter2")}},
 		Nodes:             []intent.RawNode{{Name: "n", Labels: map[string]string{"rack": "a"}}},
 	}
@@ -226,5 +229,19 @@ func TestGivenOneListFailsWhenReadThenThereIsNoHalfConfiguration(t *testing.T) {
 		if err == nil || err.Error() != "listing "+what+": no such kind" || read.Namespace != "" {
 			t.Errorf("%s fail to list: ReadAll is %+v, %v", what, read, err)
 		}
+	}
+}
+
+func TestGivenConfigMapsWhenReadForANodeThenTheOneWithRawConfigurationOfTheNamespaceIsThere(t *testing.T) {
+	extras := func(namespace, name string) *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string]string{v1beta1.ExtrasConfigMapKey: namespace + name}}
+	}
+	c := fake.NewClientBuilder().WithScheme(newScheme(t)).WithObjects(extras("lab", "bgpextras"), extras("lab", "kube-root-ca.crt"), extras("other", "bgpextras")).Build()
+	read, err := kubeview.ReadForNode(t.Context(), c, "lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw := kubeview.Raw(read); len(raw.Extras) != 1 || raw.Extras[0].Name != "bgpextras" || raw.Extras[0].Extras != "labbgpextras" {
+		t.Errorf("extras are %+v", raw.Extras)
 	}
 }

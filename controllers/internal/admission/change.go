@@ -105,6 +105,8 @@ func wanted(o client.Object) any {
 		return o.Spec
 	case *v1beta1.Community:
 		return o.Spec
+	case *v1beta1.FRRSnippet:
+		return o.Spec
 	case *v1beta1.IPReservation:
 		return o.Spec
 	case *v1beta1.AddressQuota:
@@ -147,6 +149,8 @@ func place(o *kubeview.Objects, object client.Object, present bool) {
 		o.BFDProfiles = with(o.BFDProfiles, x, present)
 	case *v1beta1.Community:
 		o.Communities = with(o.Communities, x, present)
+	case *v1beta1.FRRSnippet:
+		o.Snippets = with(o.Snippets, x, present)
 	case *v1beta1.IPReservation:
 		o.Reservations = with(o.Reservations, x, present)
 	case *v1beta1.AddressQuota:

@@ -232,7 +232,7 @@ func (c *cluster) create(tb testing.TB, objects ...client.Object) {
 func (c *cluster) clear(tb testing.TB) {
 	tb.Helper()
 	for _, kind := range []client.Object{
-		&v1beta1.BGPAdvertisement{}, &v1beta1.L2Advertisement{}, &v1beta2.BGPPeer{}, &v1beta1.BFDProfile{}, &v1beta1.Community{},
+		&v1beta1.BGPAdvertisement{}, &v1beta1.L2Advertisement{}, &v1beta2.BGPPeer{}, &v1beta1.BFDProfile{}, &v1beta1.Community{}, &v1beta1.FRRSnippet{},
 		&v1beta1.IPReservation{}, &v1beta1.AddressQuota{}, &v1beta1.IPAddressPool{}, &v1beta1.MetalLB{},
 	} {
 		if err := c.DeleteAllOf(tb.Context(), kind, client.InNamespace(lab)); err != nil {

@@ -79,6 +79,8 @@ func (w *world) List(_ context.Context, into client.ObjectList, _ ...client.List
 		list.Items = here(w.BFDProfiles)
 	case *v1beta1.CommunityList:
 		list.Items = here(w.Communities)
+	case *v1beta1.FRRSnippetList:
+		list.Items = here(w.Snippets)
 	case *v1beta1.IPReservationList:
 		list.Items = here(w.Reservations)
 	case *v1beta1.AddressQuotaList:
@@ -114,6 +116,7 @@ func (w *world) all() []client.Object {
 	out = pointers(out, w.L2Advertisements)
 	out = pointers(out, w.BFDProfiles)
 	out = pointers(out, w.Communities)
+	out = pointers(out, w.Snippets)
 	out = pointers(out, w.Reservations)
 	out = pointers(out, w.Quotas)
 	return pointers(out, w.Secrets)

@@ -60,6 +60,9 @@ func targets(o kubeview.Objects) []target {
 	for i := range o.Communities {
 		add(intent.KindCommunity, &o.Communities[i], o.Communities[i].Status.Conditions, false).programmed = true
 	}
+	for i := range o.Snippets {
+		add(intent.KindSnippet, &o.Snippets[i], o.Snippets[i].Status.Conditions, false)
+	}
 	return out
 }
 
@@ -67,6 +70,6 @@ func targets(o kubeview.Objects) []target {
 func kinds() []client.Object {
 	return []client.Object{
 		&v1beta1.IPAddressPool{}, &v1beta1.IPReservation{}, &v1beta1.AddressQuota{},
-		&v1beta2.BGPPeer{}, &v1beta1.BGPAdvertisement{}, &v1beta1.L2Advertisement{}, &v1beta1.BFDProfile{}, &v1beta1.Community{},
+		&v1beta2.BGPPeer{}, &v1beta1.BGPAdvertisement{}, &v1beta1.L2Advertisement{}, &v1beta1.BFDProfile{}, &v1beta1.Community{}, &v1beta1.FRRSnippet{},
 	}
 }

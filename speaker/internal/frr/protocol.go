@@ -4,6 +4,7 @@
 package frr
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrstate"
@@ -38,9 +39,37 @@ type Ack struct {
 	Commands int `json:"commands"`
 	// Output is what FRR had to say about them, without secrets.
 	Output string `json:"output,omitempty"`
+	// LeftOut is the raw configuration of users that FRR refuses and that does
+	// not run, in the order of the file. Hash is that of the file with it.
+	LeftOut []LeftOut `json:"leftOut,omitempty"`
 	// DurationMicros is the time, in microseconds, from taking up the
 	// configuration until it was read back and found to run.
 	DurationMicros int64 `json:"durationMicros"`
+}
+
+// LeftOut is a section of raw configuration (see package frrsnippet) that does
+// not run although all the rest does.
+type LeftOut struct {
+	// Section is its name.
+	Section string `json:"section"`
+	// Words say why: FRR's own, without secrets.
+	Words string `json:"words"`
+	// Line is the refused line of its text, without secrets, where it could be
+	// told.
+	Line string `json:"line,omitempty"`
+	// LineNumber counts from 1 in its text; 0 where it could not be told.
+	LineNumber int `json:"lineNumber,omitempty"`
+}
+
+// String gives FRR's own words and the line they are about.
+func (l LeftOut) String() string {
+	switch {
+	case l.LineNumber > 0:
+		return fmt.Sprintf("FRR refuses line %d %q: %s", l.LineNumber, l.Line, l.Words)
+	case l.Line != "":
+		return fmt.Sprintf("FRR refuses %q: %s", l.Line, l.Words)
+	}
+	return "FRR refuses it: " + l.Words
 }
 
 // Refusal is the body of an answer to a configuration that FRR refused.

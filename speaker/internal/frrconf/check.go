@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode"
 
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/intent"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrsnippet"
 )
 
 // logLevels are those of FRR, which takes them from syslog.
@@ -45,6 +47,21 @@ func check(bgp announce.BGP, o Options) error {
 		if err := word("BFDProfile: name", p.Name); err != nil {
 			return err
 		}
+	}
+	return checkSnippets(bgp.Snippets)
+}
+
+// checkSnippets keeps raw configuration within its section. What it says there is between its author and FRR.
+func checkSnippets(snippets []announce.Snippet) error {
+	names := map[string]bool{}
+	for _, s := range snippets {
+		switch {
+		case s.Name == "" || strings.ContainsFunc(s.Name, unicode.IsControl) || names[s.Name]:
+			return fmt.Errorf("raw configuration named %q: wanted a name of one line that no other has", s.Name)
+		case s.Text != "" && !strings.HasSuffix(s.Text, "\n") || strings.ContainsAny(s.Text, "\x00\r") || !frrsnippet.Fit(s.Text):
+			return fmt.Errorf("%s: wanted whole lines of raw configuration, without NUL, carriage returns and the comments that it stands between", s.Name)
+		}
+		names[s.Name] = true
 	}
 	return nil
 }

@@ -126,3 +126,16 @@ func TestGivenLogLevelOfTheFlagWhenTranslatedThenFRRKnowsIt(t *testing.T) {
 		}
 	}
 }
+
+func TestGivenRawConfigurationThatLeavesItsSectionWhenRenderedThenRefused(t *testing.T) {
+	for what, snippet := range map[string]announce.Snippet{
+		"no name": {Text: "a\n"}, "a name of two lines": {Name: "a\nb", Text: "a\n"}, "a name twice": {Name: "FRRSnippet b", Text: "a\n"},
+		"half a line": {Name: "x", Text: "a"}, "a NUL": {Name: "x", Text: "\x00\n"}, "a border": {Name: "x", Text: "a\n! end of raw configuration\n"},
+	} {
+		bgp := announce.Compute(base()).BGP
+		bgp.Snippets = append(bgp.Snippets, snippet)
+		if conf, err := frrconf.Render(bgp, frrconf.Options{Hostname: "n1"}); err == nil || !strings.Contains(err.Error(), "raw configuration") {
+			t.Errorf("%s: got error %v and\n%s", what, err, conf)
+		}
+	}
+}

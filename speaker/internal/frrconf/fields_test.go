@@ -27,6 +27,10 @@ func base() announce.Input {
 			}},
 			BGPAdvertisements: []intent.BGPAdvertisement{{Name: "ad", Pools: []string{"p"}}},
 			BFDProfiles:       []intent.BFDProfile{{Name: "bfd"}, {Name: "other"}},
+			Snippets: []intent.Snippet{
+				{Ref: intent.ObjectRef{Kind: intent.KindSnippet, Name: "a"}, Text: "debug bgp updates in\n"},
+				{Ref: intent.ObjectRef{Kind: intent.KindSnippet, Name: "b"}, Priority: 5, Text: "debug bgp updates out\n"},
+			},
 		},
 		Services: []announce.Service{{
 			Key: ipam.ServiceKey{Namespace: "default", Name: "web"}, Asked: announce.Asked{ASPathPrepend: "2"}, Endpoints: announce.Endpoints{Serving: 1},
@@ -88,6 +92,15 @@ func TestGivenAnyFieldWhenChangedThenTheFileChanges(t *testing.T) {
 		"BGPAdvertisement.Nodes":         func(s *intent.Snapshot) { s.BGPAdvertisements[0].Nodes = elsewhere },
 		"BGPAdvertisement.Services":      func(s *intent.Snapshot) { s.BGPAdvertisements[0].Services = elsewhere },
 
+		"Snippet.Ref":   func(s *intent.Snapshot) { s.Snippets[0].Ref.Name = "renamed" },
+		"Snippet.Nodes": func(s *intent.Snapshot) { s.Snippets[0].Nodes = elsewhere },
+		"Snippet.Text":  func(s *intent.Snapshot) { s.Snippets[0].Text = "debug bgp zebra\n" },
+		// Snapshots have them in the order of priority; intent's tests are about that.
+		"Snippet.Priority": func(s *intent.Snapshot) {
+			s.Snippets[0].Priority = 10
+			s.Snippets[0], s.Snippets[1] = s.Snippets[1], s.Snippets[0]
+		},
+
 		"BFDProfile.Name":             func(s *intent.Snapshot) { s.BFDProfiles[0].Name, s.Peers[0].BFDProfile = "renamed", "renamed" },
 		"BFDProfile.ReceiveInterval":  func(s *intent.Snapshot) { s.BFDProfiles[0].ReceiveInterval = 77 },
 		"BFDProfile.TransmitInterval": func(s *intent.Snapshot) { s.BFDProfiles[0].TransmitInterval = 77 },
@@ -98,7 +111,7 @@ func TestGivenAnyFieldWhenChangedThenTheFileChanges(t *testing.T) {
 		"BFDProfile.PassiveMode":      func(s *intent.Snapshot) { s.BFDProfiles[0].PassiveMode = true },
 	}
 	before := render(t, announce.Compute(base()).BGP)
-	for _, kind := range []reflect.Type{reflect.TypeFor[intent.Peer](), reflect.TypeFor[intent.BGPAdvertisement](), reflect.TypeFor[intent.BFDProfile]()} {
+	for _, kind := range []reflect.Type{reflect.TypeFor[intent.Peer](), reflect.TypeFor[intent.BGPAdvertisement](), reflect.TypeFor[intent.BFDProfile](), reflect.TypeFor[intent.Snippet]()} {
 		for field := range kind.Fields() {
 			name := kind.Name() + "." + field.Name
 			set := values[name]

@@ -13,6 +13,7 @@ import (
 
 	templates "github.com/seed-551707bd/metallb-operator/frr-templates"
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrsnippet"
 )
 
 // Options are what a configuration holds besides BGP.
@@ -80,7 +81,11 @@ func (r *Renderer) Render(bgp announce.BGP) ([]byte, error) {
 	if err := r.templates.ExecuteTemplate(&out, "frr.conf.tmpl", f); err != nil {
 		return nil, fmt.Errorf("render frr.conf: %w", err)
 	}
-	return f.fill(out.Bytes()), nil
+	var raw []frrsnippet.Section
+	for _, s := range bgp.Snippets {
+		raw = append(raw, frrsnippet.Section{Name: s.Name, Text: s.Text})
+	}
+	return frrsnippet.Join(f.fill(out.Bytes()), raw), nil
 }
 
 // fill puts the lines of prefixes into what the templates wrote.

@@ -22,6 +22,8 @@ type scene struct {
 	Peers          []scenePeer       `json:"peers"`
 	Advertisements []sceneAd         `json:"advertisements"`
 	BFDProfiles    []sceneBFD        `json:"bfdProfiles"`
+	// Snippets are raw configuration, in the order in which it stands.
+	Snippets []sceneSnippet `json:"snippets"`
 	// Services maps namespace/name to what it has.
 	Services map[string]sceneService `json:"services"`
 	// Drain is how far n1 is with giving up its routes, in the words of announce.Drain; n2 could announce whatever n1 can.
@@ -72,6 +74,12 @@ type sceneAd struct {
 	Peers          []string `json:"peers"`
 	// Team is a service selector: team=<value>.
 	Team string `json:"team"`
+}
+
+type sceneSnippet struct {
+	Kind      string `json:"kind"`
+	Name      string `json:"name"`
+	RawConfig string `json:"rawConfig"`
 }
 
 type sceneBFD struct {
@@ -130,6 +138,11 @@ func read(t *testing.T, path string) announce.Input {
 	}
 	for _, b := range s.BFDProfiles {
 		in.Config.BFDProfiles = append(in.Config.BFDProfiles, intent.BFDProfile(b))
+	}
+	for _, snippet := range s.Snippets {
+		in.Config.Snippets = append(in.Config.Snippets, intent.Snippet{
+			Ref: intent.ObjectRef{Kind: snippet.Kind, Namespace: "metallb-system", Name: snippet.Name}, Text: snippet.RawConfig,
+		})
 	}
 	for key, svc := range s.Services {
 		namespace, name, _ := strings.Cut(key, "/")

@@ -54,7 +54,8 @@ func (p *parser) line(line string) {
 	switch {
 	case len(words) == 0, line[0] == '!', line[0] == '#':
 		return
-	case line == "end":
+	case line == "end", line == "service integrated-vtysh-config":
+		// The latter exists in the outermost mode only, which FRR returns to for it.
 		p.contexts = p.contexts[:1]
 		return
 	case line == "exit" || line == "quit" || strings.HasPrefix(line, "exit-"):

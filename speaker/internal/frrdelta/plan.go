@@ -3,6 +3,7 @@ package frrdelta
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -100,12 +101,16 @@ func (f *Full) Error() string {
 	return text
 }
 
-// Redact replaces the secret in a configuration line by ***.
+// secret is what stands before a secret in the lines of FRR's daemons: passwords of BGP sessions and of vtys, keys of key chains and of the
+// authentication of OSPF, IS-IS, RIP and others.
+var secret = regexp.MustCompile(`(^|\s)(password|key-string|authentication-key|message-digest-key|nhrp authentication|md5|secret)\s.*`)
+
+// Redact replaces the secret in a configuration line, and all that follows it, by ***.
 func Redact(line string) string {
-	if before, _, found := strings.Cut(line, " password "); found {
-		return before + " password ***"
+	if !strings.ContainsAny(line, " \t") {
+		return line
 	}
-	return line
+	return secret.ReplaceAllString(line, "$1$2 ***")
 }
 
 // Residue is what a load of the whole file left behind of lines that Parse
@@ -140,6 +145,11 @@ func strange(running map[string]*Config, wanted *Config, residue Residue) *Full 
 	settled := sameLines(wanted.unknown, residue.Wanted)
 	runs := map[string]bool{}
 	for _, daemon := range sorted(running) {
+		if settled {
+			if gone := missing(residue.Running[daemon], running[daemon].unknown); gone != nil {
+				return &Full{Cause: UnknownLine, Text: gone.Text}
+			}
+		}
 		left := settled && sameLines(running[daemon].unknown, residue.Running[daemon])
 		for _, l := range running[daemon].unknown {
 			runs[l.key()] = true
@@ -151,6 +161,23 @@ func strange(running map[string]*Config, wanted *Config, residue Residue) *Full 
 	for _, l := range wanted.unknown {
 		if !settled && !runs[l.key()] {
 			return &Full{Cause: UnknownLine, Text: l.Text}
+		}
+	}
+	return nil
+}
+
+// missing finds a line that is gone.
+func missing(were, are []Line) *Line {
+	if sameLines(were, are) {
+		return nil
+	}
+	have := map[string]bool{}
+	for _, l := range are {
+		have[l.key()] = true
+	}
+	for i := range were {
+		if !have[were[i].key()] {
+			return &were[i]
 		}
 	}
 	return nil

@@ -34,8 +34,8 @@ func switched(name string, on, byDefault bool) (string, stmt, bool) {
 func (p *parser) global(w []string) bool {
 	line := strings.Join(w, " ")
 	switch {
-	case line == "frr defaults traditional", line == "service integrated-vtysh-config":
-		return true // the one is FRR's own default, the other concerns vtysh alone
+	case line == "frr defaults traditional":
+		return true // FRR's own default
 	case line == "ip forwarding", line == "no ip forwarding", line == "ipv6 forwarding", line == "no ipv6 forwarding":
 		return true // zebra prints what the kernel has
 	}

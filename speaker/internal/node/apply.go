@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
@@ -37,6 +38,8 @@ type frrState struct {
 	busy bool
 	// inForce is the hash of the configuration that FRR last acknowledged, "" when that is unknown.
 	inForce string
+	// leftOut is the raw configuration that FRR refused of that.
+	leftOut []frr.LeftOut
 	// refused is the hash of the last configuration if FRR refused it, with its words and the time to try again.
 	refused string
 	words   string
@@ -97,7 +100,7 @@ func (l *Loop) apply(ctx context.Context, conf []byte, report *Report) time.Dura
 	hash := frrconf.Hash(conf)
 	switch {
 	case hash == l.frr.inForce:
-		report.Outcome = Applied
+		report.Outcome, report.LeftOut = Applied, l.frr.leftOut
 		return 0
 	case hash == l.frr.refused && time.Until(l.frr.again) > 0:
 		report.Outcome, report.Words = Refused, l.frr.words
@@ -154,7 +157,13 @@ func (l *Loop) applied(ctx context.Context, a answer) {
 	if !l.frr.failing.IsZero() {
 		l.Log.InfoContext(ctx, "FRR can be reached again", "op", "reload")
 	}
-	l.frr = frrState{inForce: a.hash}
+	for _, left := range a.ack.LeftOut {
+		if !slices.Contains(l.leftOut, left) {
+			l.Log.ErrorContext(ctx, "FRR refuses raw configuration; it is left out, and all the rest runs", "op", "reload", "object", left.Section, "error", left.String())
+		}
+	}
+	l.leftOut = a.ack.LeftOut
+	l.frr = frrState{inForce: a.hash, leftOut: a.ack.LeftOut}
 	l.pace.Allow() // only what FRR took counts: a refusal is followed by what it took before
 	l.applies = append(l.applies, Application{How: string(a.ack.How), Duration: a.took})
 	args := []any{"event", "config reloaded", "how", a.ack.How, "commands", a.ack.Commands, "milliseconds", a.took.Milliseconds()}

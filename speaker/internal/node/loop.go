@@ -62,7 +62,9 @@ type Loop struct {
 	refusal      refusal
 	frr          frrState
 	drain        drain
-	pace         *rate.Limiter
+	// leftOut is the raw configuration that was refused last, as it was logged.
+	leftOut []frr.LeftOut
+	pace    *rate.Limiter
 	// applies and spent, the time that deciding took, are not reported yet.
 	applies []Application
 	spent   time.Duration

@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/intent"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
 )
 
 // Publisher tells the world how a pass went.
@@ -50,6 +51,8 @@ type Report struct {
 	// Noticed is when the first of the changes was noticed that FRR did not run yet when it last ran what was wanted; zero when there was none.
 	// Meaningful with the Outcome Applied alone.
 	Noticed time.Time
+	// LeftOut is the raw configuration of users that FRR refuses, so that it is in force without it.
+	LeftOut []frr.LeftOut
 	// Problems are those of the configuration.
 	Problems []intent.Problem
 	// Drain is how far the node is with giving up its BGP routes. It is done with a stage when InForce is true.

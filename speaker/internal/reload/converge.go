@@ -165,6 +165,21 @@ func (e *Engine) readBack(ctx context.Context, names ...string) (map[string]*frr
 // that failed where the whole file may do better. A line of the configuration
 // that a daemon refuses is refused for good: the script would send the same.
 func (e *Engine) command(ctx context.Context, a *attempt, plan frrdelta.Plan) (failed, err error) {
+	refused, err := e.send(ctx, a, plan)
+	switch {
+	case err != nil:
+		return nil, err
+	case refused == nil:
+		return nil, nil
+	case lineOf(strings.Split(string(a.conf), "\n"), refused.Command) >= 0:
+		return nil, e.refuse(ctx, a, &Fault{Words: refused.Words}, refused.Command)
+	}
+	return refused, nil
+}
+
+// send gives the necessary steps of a plan to the daemons, and returns which
+// command they refused, if any: those before it are carried out.
+func (e *Engine) send(ctx context.Context, a *attempt, plan frrdelta.Plan) (*vty.Refused, error) {
 	needed := frrdelta.Plan{Steps: slices.DeleteFunc(slices.Clone(plan.Steps), func(s frrdelta.Step) bool { return s.Cosmetic || s.Late })}
 	e.late = append(e.late, slices.DeleteFunc(slices.Clone(plan.Steps), func(s frrdelta.Step) bool { return !s.Late })...)
 	a.ack.Commands += needed.Commands()
@@ -176,8 +191,6 @@ func (e *Engine) command(ctx context.Context, a *attempt, plan frrdelta.Plan) (f
 		return nil, nil
 	case !ok:
 		return nil, &unavailable{err}
-	case lineOf(strings.Split(string(a.conf), "\n"), refused.Command) >= 0:
-		return nil, e.refuse(ctx, a, &Fault{Words: refused.Words}, refused.Command)
 	}
 	return refused, nil
 }

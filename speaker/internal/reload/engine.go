@@ -71,6 +71,8 @@ type Engine struct {
 	later frrdelta.Plan
 	// late is what to hasten after the acknowledgement.
 	late []frrdelta.Step
+	// judged is which raw configuration of users FRR takes; used by Run alone.
+	judged verdict
 
 	wake     chan struct{}
 	events   fanout[frr.Event]
@@ -256,7 +258,7 @@ func (e *Engine) loop(ctx context.Context, changes <-chan change) {
 func (e *Engine) serve(ctx context.Context, r *request) {
 	limited, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	ack, err := e.converge(limited, r.conf)
+	ack, err := e.admit(limited, r.conf)
 	if gone, ok := errors.AsType[*unavailable](err); ok && ctx.Err() == nil {
 		e.o.Log.Warn("FRR went away while a configuration was applied; it will be applied again", "event", "waiting", "error", gone.Error())
 		e.setStatus(func(s *frr.Status) { s.Waiting = gone.Error() })

@@ -81,11 +81,12 @@ func (e *Engine) loadable(ctx context.Context, a *attempt, reason error) (string
 		}
 		plan, full := frrdelta.Diff(running, a.config, frrdelta.ResidueOf(running, a.config))
 		if full == nil {
-			failed, err := e.command(ctx, a, plan)
+			// What is refused may need one of the lines that are not known, such as a peer group: then the file is loaded in its own order.
+			refused, err := e.send(ctx, a, plan)
 			if err != nil {
 				return "", err
 			}
-			ok = failed == nil
+			ok = refused == nil
 		} else {
 			ok = false
 		}
@@ -177,16 +178,19 @@ func (e *Engine) rollback(ctx context.Context, a *attempt) error {
 			}
 		}
 	}
-	if e.wanted == nil {
-		return fmt.Errorf("FRR could not be returned to what it ran before: %s", difference(plan, full))
+	// Lines whose meaning is not known only a load brings back or takes away. It is given what runs but for those.
+	shown, err := e.o.Loader.Running(ctx)
+	if err != nil {
+		return &unavailable{err}
 	}
-	dir, err := e.stage(e.wanted.conf)
+	dir, err := e.stage([]byte(frrdelta.Patch(shown, back)))
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if out, err := e.o.Loader.Load(ctx, dir); err != nil {
-		return fmt.Errorf("load the configuration before again: %w\n%s", err, redactAll(out))
+	out, err := e.o.Loader.Load(ctx, dir)
+	if err != nil {
+		return fmt.Errorf("load what FRR ran before again, %s: %w\n%s", difference(plan, full), err, redactAll(out))
 	}
 	_, err = e.readBack(ctx)
 	return err
@@ -196,6 +200,12 @@ func (e *Engine) rollback(ctx context.Context, a *attempt) error {
 // "line 3: Failure to communicate[13] to zebra, line: ...".
 var lineWords = regexp.MustCompile(`line (\d+):`)
 
+// daemonWords is how a daemon refuses a line of a file that frr-reload.py loads:
+//
+//	% Specify remote-as or peer-group commands first
+//	line 2: Failure to communicate[13] to bgpd, line:  neighbor 192.0.2.99 timers 1 3
+var daemonWords = regexp.MustCompile(`(?m)^(.*)\nline \d+: Failure to communicate\[\d+\] to \w+, line: (.*)$`)
+
 // refusal finds the line of the configuration that FRR refused: by its number
 // where the words have one, by the command, or by the words repeating it.
 func refusal(conf []byte, words, command string) frr.Refusal {
@@ -203,6 +213,15 @@ func refusal(conf []byte, words, command string) frr.Refusal {
 	lines := strings.Split(string(conf), "\n")
 	at := func(i int) frr.Refusal {
 		r.LineNumber, r.Line = i+1, frrdelta.Redact(strings.TrimSpace(lines[i]))
+		return r
+	}
+	if m := daemonWords.FindStringSubmatch(words); m != nil {
+		// The number is one in a file that frr-reload.py made, and there is much around the words.
+		r.Words = strings.TrimSpace(redactAll(m[1]))
+		if i := lineOf(lines, strings.Join(strings.Fields(m[2]), " ")); i >= 0 {
+			return at(i)
+		}
+		r.Line = frrdelta.Redact(strings.TrimSpace(m[2]))
 		return r
 	}
 	if m := lineWords.FindStringSubmatch(words); m != nil {
@@ -266,10 +285,16 @@ type Scripts struct {
 
 var _ Loader = (*Scripts)(nil)
 
+// earlyExit is how vtysh 10 says, without failing, that it reads no further, because an "exit" leads out of the configuration.
+const earlyExit = "early exit from config file"
+
 // Check runs `vtysh -C`.
 func (s *Scripts) Check(ctx context.Context, dir string) error {
 	dir = s.inner(dir)
-	_, err := s.run(ctx, s.Vtysh, "-C", "--config_dir", dir, "-f", filepath.Join(dir, "frr.conf"))
+	out, err := s.run(ctx, s.Vtysh, "-C", "--config_dir", dir, "-f", filepath.Join(dir, "frr.conf"))
+	if err == nil && strings.Contains(out, earlyExit) {
+		return &Fault{Words: out}
+	}
 	return err
 }
 

@@ -58,7 +58,7 @@ func TestDefaultBuilds(t *testing.T) {
 			}
 		}
 	}
-	for kind, wanted := range map[string]int{"Namespace": 1, "CustomResourceDefinition": 14, "Deployment": 1, "ServiceAccount": 1} {
+	for kind, wanted := range map[string]int{"Namespace": 1, "CustomResourceDefinition": 15, "Deployment": 1, "ServiceAccount": 1} {
 		if kinds[kind] != wanted {
 			t.Errorf("%d objects of kind %s, wanted %d", kinds[kind], kind, wanted)
 		}

@@ -17,7 +17,7 @@ var (
 
 // configured are the resources of metallb.io that people write and both programs read.
 func configured() []string {
-	return []string{"bfdprofiles", "bgpadvertisements", "bgppeers", "communities", "ipaddresspools", "l2advertisements"}
+	return []string{"bfdprofiles", "bgpadvertisements", "bgppeers", "communities", "frrsnippets", "ipaddresspools", "l2advertisements"}
 }
 
 // reserving are those that only the controller reads: they say who may have an address, which is nothing to who announces it.

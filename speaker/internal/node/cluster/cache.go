@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -19,17 +20,18 @@ import (
 func ConfigKinds() []client.Object {
 	return []client.Object{
 		&v1beta1.IPAddressPool{}, &v1beta2.BGPPeer{}, &v1beta1.BGPAdvertisement{}, &v1beta1.L2Advertisement{},
-		&v1beta1.BFDProfile{}, &v1beta1.Community{},
+		&v1beta1.BFDProfile{}, &v1beta1.Community{}, &v1beta1.FRRSnippet{},
 	}
 }
 
-// CacheOptions are those of a cache for a Cluster: the configuration and Secrets of one namespace and Nodes, each without the parts that
+// CacheOptions are those of a cache for a Cluster: the configuration, Secrets and one ConfigMap of one namespace and Nodes, each without the parts that
 // nobody here reads. A speaker runs on every node and sees the whole cluster, so each byte kept is kept many times.
 func CacheOptions(namespace string) cache.Options {
 	ours := map[string]cache.Config{namespace: {}}
 	byObject := map[client.Object]cache.ByObject{
-		&corev1.Node{}:   {Transform: slimNode},
-		&corev1.Secret{}: {Transform: slimSecret, Namespaces: ours},
+		&corev1.Node{}:      {Transform: slimNode},
+		&corev1.Secret{}:    {Transform: slimSecret, Namespaces: ours},
+		&corev1.ConfigMap{}: {Transform: slimExtras, Namespaces: ours, Field: fields.OneTermEqualSelector("metadata.name", v1beta1.ExtrasConfigMap)},
 	}
 	for _, kind := range ConfigKinds() {
 		byObject[kind] = cache.ByObject{Transform: slimConfig, Namespaces: ours}
@@ -139,6 +141,19 @@ func slimSecret(in any) (any, error) {
 	out := &corev1.Secret{ObjectMeta: slimMeta(&s.ObjectMeta), Type: s.Type}
 	if password, ok := s.Data[v1beta1.PasswordSecretKey]; ok {
 		out.Data = map[string][]byte{v1beta1.PasswordSecretKey: password}
+	}
+	return out, nil
+}
+
+// slimExtras keeps only the raw configuration.
+func slimExtras(in any) (any, error) {
+	m, ok := in.(*corev1.ConfigMap)
+	if !ok {
+		return in, nil
+	}
+	out := &corev1.ConfigMap{ObjectMeta: slimMeta(&m.ObjectMeta)}
+	if text, ok := m.Data[v1beta1.ExtrasConfigMapKey]; ok {
+		out.Data = map[string]string{v1beta1.ExtrasConfigMapKey: text}
 	}
 	return out, nil
 }

@@ -62,7 +62,7 @@ type pending struct {
 func New(ctx context.Context, c cache.Cache, api mirror.API, o Options) (*Cluster, error) {
 	cl := newCluster(o)
 	cl.cache = c
-	for _, kind := range append(ConfigKinds(), &corev1.Node{}, &corev1.Secret{}) {
+	for _, kind := range append(ConfigKinds(), &corev1.Node{}, &corev1.Secret{}, &corev1.ConfigMap{}) {
 		informer, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 		if err != nil {
 			return nil, fmt.Errorf("watch %T: %w", kind, err)
@@ -156,7 +156,7 @@ func (c *Cluster) Gather(ctx context.Context) (node.View, error) {
 func (c *Cluster) gather(ctx context.Context, todo pending) error {
 	view, news := c.view, false
 	if todo.config || todo.nodes {
-		objects, err := kubeview.Read(ctx, c.cache, c.Namespace)
+		objects, err := kubeview.ReadForNode(ctx, c.cache, c.Namespace)
 		if err != nil {
 			return err
 		}

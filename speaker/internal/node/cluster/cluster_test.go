@@ -104,6 +104,10 @@ func TestGivenFullObjectsWhenSlimmedThenTheValuesMadeOfThemStayTheSame(t *testin
 	if len(secret.Data) != 1 || string(secret.Data["password"]) != "p" || secret.Type != corev1.SecretTypeBasicAuth {
 		t.Errorf("secret %+v, want its type and password only", secret)
 	}
+	extras := slim(t, slimExtras, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{"a": "b"}}, Data: map[string]string{"extras": "x", "other": "y"}})
+	if len(extras.Data) != 1 || extras.Data[v1beta1.ExtrasConfigMapKey] != "x" || extras.Annotations != nil {
+		t.Errorf("ConfigMap %+v, want its extras only", extras)
+	}
 }
 
 func TestGivenEventsWhenTheyComeThenOnlyWhatMattersIsLookedAtAgain(t *testing.T) {
@@ -116,6 +120,9 @@ func TestGivenEventsWhenTheyComeThenOnlyWhatMattersIsLookedAtAgain(t *testing.T)
 	}
 	secret := func(password string) *corev1.Secret {
 		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s"}, Data: map[string][]byte{"password": []byte(password)}}
+	}
+	extras := func(text string) *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: v1beta1.ExtrasConfigMap}, Data: map[string]string{v1beta1.ExtrasConfigMapKey: text}}
 	}
 	none := map[ipam.ServiceKey]struct{}{}
 	rows := map[string]struct {
@@ -132,6 +139,9 @@ func TestGivenEventsWhenTheyComeThenOnlyWhatMattersIsLookedAtAgain(t *testing.T)
 		"a node's heartbeat":            {&corev1.Node{}, aNode("a", corev1.ConditionTrue), aNode("a", corev1.ConditionFalse), pending{services: none}, false},
 		"a node's label":                {&corev1.Node{}, aNode("a", corev1.ConditionTrue), aNode("b", corev1.ConditionTrue), pending{nodes: true, services: none}, true},
 		"a password":                    {&corev1.Secret{}, secret("a"), secret("b"), pending{config: true, services: none}, true},
+		"raw configuration":             {&corev1.ConfigMap{}, extras("a"), extras("b"), pending{config: true, services: none}, true},
+		"the same raw configuration":    {&corev1.ConfigMap{}, extras("a"), extras("a"), pending{services: none}, false},
+		"raw configuration that goes":   {&corev1.ConfigMap{}, extras("a"), nil, pending{config: true, services: none}, true},
 		"the same password":             {&corev1.Secret{}, secret("a"), secret("a"), pending{services: none}, false},
 	}
 	for name, row := range rows {

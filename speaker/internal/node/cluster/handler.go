@@ -23,6 +23,8 @@ func (c *Cluster) handler(kind client.Object) toolscache.ResourceEventHandler {
 		note = c.noteNode
 	case *corev1.Secret:
 		note = noteSecret
+	case *corev1.ConfigMap:
+		note = noteExtras
 	default:
 		note = noteConfig
 	}
@@ -57,6 +59,16 @@ func noteSecret(old, now client.Object) func(*pending) {
 	before, was := old.(*corev1.Secret)
 	after, is := now.(*corev1.Secret)
 	if was && is && before.UID == after.UID && before.Type == after.Type && reflect.DeepEqual(before.Data, after.Data) {
+		return nil
+	}
+	return markConfig
+}
+
+// noteExtras ignores rewrites of the same: a ConfigMap has no generation.
+func noteExtras(old, now client.Object) func(*pending) {
+	before, was := old.(*corev1.ConfigMap)
+	after, is := now.(*corev1.ConfigMap)
+	if was && is && before.UID == after.UID && maps.Equal(before.Data, after.Data) {
 		return nil
 	}
 	return markConfig
