@@ -35,6 +35,11 @@ type AppliedObject struct {
 	// is not the latest one where that is not valid, or not applied yet.
 	// +required
 	Generation int64 `json:"generation"`
+	// failure says why FRR does not run what the object asks for although it runs
+	// all else: FRR's own words on an FRRSnippet that it refuses.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Failure string `json:"failure,omitempty"`
 }
 
 // ConfigurationStateStatus is the verdict of one program on the whole

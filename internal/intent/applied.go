@@ -10,10 +10,13 @@ import (
 type Applied struct {
 	Kind, Name string
 	Generation int64
+	// Failure says why it is not carried out although the Snapshot is: what FRR said of raw configuration that it does not take. Build
+	// knows of none.
+	Failure string
 }
 
 // Applied returns the objects that BGP is configured by and that are in force, sorted by kind and name: BGPPeers, BGPAdvertisements,
-// BFDProfiles and Communities. It is nil for a Snapshot that Build did not make.
+// BFDProfiles, Communities and FRRSnippets. It is nil for a Snapshot that Build did not make.
 func (s *Snapshot) Applied() []Applied {
 	if s.memory == nil {
 		return nil
@@ -23,6 +26,7 @@ func (s *Snapshot) Applied() []Applied {
 	all = applied(all, KindBGPAdvertisement, s.memory.bgp)
 	all = applied(all, KindBFDProfile, s.memory.profiles)
 	all = applied(all, KindCommunity, s.memory.communities)
+	all = applied(all, KindSnippet, s.memory.snippets)
 	slices.SortFunc(all, func(a, o Applied) int { return cmp.Or(cmp.Compare(a.Kind, o.Kind), cmp.Compare(a.Name, o.Name)) })
 	return all
 }

@@ -22,8 +22,8 @@ func TestGivenAnEditThatIsNotValidWhenBuiltThenTheGenerationBeforeItIsInForce(t 
 			t.Errorf("applied %+v, want generation 1 of an object", a)
 		}
 	}
-	if want := len(raw.Peers) + len(raw.BGPAdvertisements) + len(raw.BFDProfiles) + len(raw.Communities); len(before) != want || len(kinds) != 4 {
-		t.Fatalf("applied %+v, want %d objects of 4 kinds", before, want)
+	if want := len(raw.Peers) + len(raw.BGPAdvertisements) + len(raw.BFDProfiles) + len(raw.Communities) + len(raw.Snippets); len(before) != want || len(kinds) != 5 {
+		t.Fatalf("applied %+v, want %d objects of 5 kinds", before, want)
 	}
 
 	edited := raw.Peers[0].Name

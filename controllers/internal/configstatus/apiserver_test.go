@@ -234,6 +234,18 @@ func TestGivenARealAPIServerWhenSpeakersReportThenProgrammedFollowsAndOneBadPeer
 	programmed(ad, &ad.Status.Conditions, metav1.ConditionTrue, v1beta1.ReasonProgrammed, "")
 	report(metav1.ConditionTrue, "", append(others, of("BGPPeer", "good", 2))...)
 	programmed(good, &good.Status.Conditions, metav1.ConditionTrue, v1beta1.ReasonProgrammed, "")
+
+	snippet := &v1beta1.FRRSnippet{ObjectMeta: named("snippet"), Spec: v1beta1.FRRSnippetSpec{RawConfig: "surprise\n"}}
+	c.create(snippet)
+	c.await(snippet, &snippet.Status.Conditions, v1beta1.ConditionAccepted, metav1.ConditionTrue, v1beta1.ReasonAccepted, "")
+	programmed(snippet, &snippet.Status.Conditions, metav1.ConditionFalse, v1beta1.ReasonPending, "not in force yet on node n1")
+	refused := of("FRRSnippet", "snippet", 1)
+	refused.Failure = `FRR refuses line 1 "surprise": % Unknown command`
+	report(metav1.ConditionTrue, "", append(others, of("BGPPeer", "good", 2), refused)...)
+	programmed(snippet, &snippet.Status.Conditions, metav1.ConditionFalse, v1beta1.ReasonApplyFailed, "node n1: "+refused.Failure)
+	programmed(good, &good.Status.Conditions, metav1.ConditionTrue, v1beta1.ReasonProgrammed, "")
+	report(metav1.ConditionTrue, "", append(others, of("BGPPeer", "good", 2), of("FRRSnippet", "snippet", 1))...)
+	programmed(snippet, &snippet.Status.Conditions, metav1.ConditionTrue, v1beta1.ReasonProgrammed, "")
 	if err := c.Delete(t.Context(), state); err != nil {
 		t.Fatal(err)
 	}

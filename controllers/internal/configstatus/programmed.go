@@ -23,6 +23,8 @@ type object struct{ kind, name string }
 type speaker struct {
 	// objects are those in force there, with the generation that is.
 	objects map[object]int64
+	// failed are those of them that FRR refuses by themselves, with its words.
+	failed map[object]string
 	// failure says why FRR there does not run what the valid objects ask for, "" when it does.
 	failure string
 }
@@ -57,6 +59,12 @@ func speakerOf(status *v1beta1.ConfigurationStateStatus) speaker {
 	s := speaker{objects: make(map[object]int64, len(status.Objects))}
 	for _, o := range status.Objects {
 		s.objects[object{o.Kind, o.Name}] = o.Generation
+		if o.Failure != "" {
+			if s.failed == nil {
+				s.failed = map[object]string{}
+			}
+			s.failed[object{o.Kind, o.Name}] = o.Failure
+		}
 	}
 	if c := meta.FindStatusCondition(status.Conditions, v1beta1.ConditionProgrammed); c != nil && c.Status == metav1.ConditionFalse {
 		s.failure = c.Message
@@ -102,6 +110,13 @@ func (s *scope) of(o object) (nodes []string, none string) {
 		}
 		nodes = s.where(func(labels map[string]string) bool { return a.Nodes.MatchesOrEmpty(labels) && s.hasPeer(a, labels) })
 		none = "no BGPPeer that it is for is in force on a node that it selects"
+	case intent.KindSnippet:
+		i := slices.IndexFunc(s.snapshot.Snippets, func(n intent.Snippet) bool { return n.Ref.Kind == o.kind && n.Ref.Name == o.name })
+		if i < 0 {
+			return nil, "there is nothing in it"
+		}
+		nodes = s.where(s.snapshot.Snippets[i].Nodes.MatchesOrEmpty)
+		none = "its nodeSelectors select none of the nodes there are"
 	default:
 		nodes = s.where(func(map[string]string) bool { return true })
 		none = "there are no nodes"
@@ -148,6 +163,8 @@ func programmed(o object, generation int64, usable bool, where *scope, all speak
 	for _, node := range nodes {
 		switch s, reports := all[node]; {
 		case !reports: // no speaker runs there, or it has not begun yet
+		case has(s, o, generation) && s.failed[o] != "":
+			failed[s.failed[o]] = append(failed[s.failed[o]], node)
 		case has(s, o, generation):
 			done++
 		case s.failure != "":

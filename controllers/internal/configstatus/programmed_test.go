@@ -147,3 +147,30 @@ func TestGivenHundredNodesWhenTheyFailThenTheMessageStaysReadable(t *testing.T) 
 		t.Errorf("condition %+v, want one that begins with %q", c, want)
 	}
 }
+
+func TestGivenRawConfigurationThatFRRRefusesOnOneNodeWhenReconciledThenItSaysWhereAndWhy(t *testing.T) {
+	snippet := func(name string, nodes ...metav1.LabelSelector) *v1beta1.FRRSnippet {
+		return &v1beta1.FRRSnippet{ObjectMeta: named(name), Spec: v1beta1.FRRSnippetSpec{RawConfig: "a\n", NodeSelectors: nodes}}
+	}
+	bad, good, elsewhere, nowhere := snippet("bad"), snippet("good"), snippet("elsewhere", rack("b")...), snippet("nowhere", rack("c")...)
+	control := &v1beta1.FRRSnippet{ObjectMeta: named("control"), Spec: v1beta1.FRRSnippetSpec{RawConfig: "\x01"}}
+	refused := v1beta1.AppliedObject{Kind: intent.KindSnippet, Name: "bad", Generation: 3, Failure: `FRR refuses line 1 "a": % Unknown command`}
+	h := newHarness(t, pod(), machine("n1", "a"), machine("n2", "b"), bad, good, elsewhere, nowhere, control,
+		state("n1", "", append(has3(intent.KindSnippet, "good", "elsewhere"), refused)...), state("n2", "", has3(intent.KindSnippet, "bad", "good")...))
+	h.pass(t)
+	for snippet, want := range map[*v1beta1.FRRSnippet]struct {
+		status metav1.ConditionStatus
+		reason string
+		text   string
+	}{
+		bad:       {metav1.ConditionFalse, v1beta1.ReasonApplyFailed, `node n1: FRR refuses line 1 "a": % Unknown command`},
+		good:      {metav1.ConditionTrue, v1beta1.ReasonProgrammed, ""},
+		elsewhere: {metav1.ConditionFalse, v1beta1.ReasonPending, "node n2"},
+		nowhere:   {metav1.ConditionFalse, v1beta1.ReasonNoMatchingNode, "nodeSelectors select none"},
+		control:   {metav1.ConditionFalse, v1beta1.ReasonNotAccepted, "Accepted"},
+	} {
+		expect(t, conditions(t, h.client, snippet), v1beta1.ConditionProgrammed, want.status, want.reason, want.text)
+	}
+	expect(t, conditions(t, h.client, bad), v1beta1.ConditionAccepted, metav1.ConditionTrue, v1beta1.ReasonAccepted, "")
+	expect(t, conditions(t, h.client, control), v1beta1.ConditionAccepted, metav1.ConditionFalse, v1beta1.ReasonInvalid, "control character")
+}

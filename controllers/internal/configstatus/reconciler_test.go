@@ -43,7 +43,7 @@ func newHarness(t *testing.T, objects ...client.Object) *harness {
 	h := &harness{now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
 	h.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&v1beta1.IPAddressPool{}, &v1beta2.BGPPeer{}, &v1beta1.BGPAdvertisement{}, &v1beta1.L2Advertisement{},
-			&v1beta1.IPReservation{}, &v1beta1.AddressQuota{}, &v1beta1.BFDProfile{}, &v1beta1.Community{}, &v1beta1.ConfigurationState{}).
+			&v1beta1.IPReservation{}, &v1beta1.AddressQuota{}, &v1beta1.BFDProfile{}, &v1beta1.Community{}, &v1beta1.FRRSnippet{}, &v1beta1.ConfigurationState{}).
 		WithInterceptorFuncs(interceptor.Funcs{
 			SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
 				h.writes++
@@ -104,6 +104,8 @@ func conditions(t *testing.T, c client.Reader, o client.Object) []metav1.Conditi
 	case *v1beta1.IPReservation:
 		return o.Status.Conditions
 	case *v1beta1.AddressQuota:
+		return o.Status.Conditions
+	case *v1beta1.FRRSnippet:
 		return o.Status.Conditions
 	}
 	t.Fatalf("no conditions known of %T", o)

@@ -61,7 +61,7 @@ func targets(o kubeview.Objects) []target {
 		add(intent.KindCommunity, &o.Communities[i], o.Communities[i].Status.Conditions, false).programmed = true
 	}
 	for i := range o.Snippets {
-		add(intent.KindSnippet, &o.Snippets[i], o.Snippets[i].Status.Conditions, false)
+		add(intent.KindSnippet, &o.Snippets[i], o.Snippets[i].Status.Conditions, false).programmed = true
 	}
 	return out
 }

@@ -287,6 +287,7 @@ func (l *Loop) try(ctx context.Context, decided announce.Node, start time.Time, 
 	}
 	after := l.apply(ctx, conf, report)
 	if report.InForce = report.Outcome == Applied; report.InForce {
+		report.Objects = failing(report.Objects, report.LeftOut)
 		l.health.ready.Store(true)
 	}
 	return after

@@ -106,7 +106,9 @@ type reloader struct {
 	// takes is how long an Apply takes, answer what it ends with; nil takes everything.
 	takes  time.Duration
 	answer func(conf string) error
-	events chan frr.Event
+	// leftOut is what it says of every configuration.
+	leftOut []frr.LeftOut
+	events  chan frr.Event
 
 	mu    sync.Mutex
 	confs []string
@@ -127,7 +129,7 @@ func (r *reloader) Apply(ctx context.Context, conf []byte) (frr.Ack, error) {
 			return frr.Ack{}, err
 		}
 	}
-	return frr.Ack{Hash: frrconf.Hash(conf), How: frr.Delta}, nil
+	return frr.Ack{Hash: frrconf.Hash(conf), How: frr.Delta, LeftOut: r.leftOut}, nil
 }
 
 func (r *reloader) Events(ctx context.Context) iter.Seq2[frr.Event, error] {
@@ -511,6 +513,48 @@ func TestGivenAPassThatDoesNotEndWhenAskedThenTheSpeakerIsUnhealthy(t *testing.T
 		synctest.Wait()
 		if err := b.loop.Healthy(nil); err != nil {
 			t.Errorf("unhealthy after the pass ended: %v", err)
+		}
+	})
+}
+
+func TestGivenRawConfigurationThatFRRLeavesOutWhenAppliedThenItIsReportedOnItsObjectAndNothingIsTriedAgain(t *testing.T) {
+	left := frr.LeftOut{Section: "FRRSnippet ns/bad", Words: "% Unknown command", Line: "surprise", LineNumber: 2}
+	run(t, func(b *bench) {
+		b.leftOut = []frr.LeftOut{left}
+		for _, name := range []string{"bad", "good"} {
+			b.view.Raw.Snippets = append(b.view.Raw.Snippets, intent.RawSnippet{Meta: intent.Meta{Namespace: "ns", Name: name, UID: name, Generation: 7}, RawConfig: name + "\n"})
+		}
+		close(b.synced)
+	}, func(b *bench) {
+		check := func() {
+			t.Helper()
+			r := b.last(t)
+			if r.Outcome != node.Applied || !r.InForce || len(r.LeftOut) != 1 || r.LeftOut[0] != left {
+				t.Errorf("reported %+v, want it in force without the bad one", r)
+			}
+			found := 0
+			for _, o := range r.Objects {
+				if want := map[string]string{"bad": left.String()}[o.Name]; o.Kind == intent.KindSnippet && o.Generation == 7 {
+					found++
+					if o.Failure != want {
+						t.Errorf("failure of %s is %q, want %q", o.Name, o.Failure, want)
+					}
+				}
+			}
+			if found != 2 {
+				t.Errorf("objects are %+v, want both snippets", r.Objects)
+			}
+		}
+		check()
+		if conf := b.got()[0]; !strings.Contains(conf, "\nbad\n") || !strings.Contains(conf, "\ngood\n") {
+			t.Errorf("applied\n%s\nwanted both texts: FRR decides", conf)
+		}
+		b.announce("10.0.0.1")
+		time.Sleep(time.Second)
+		check()
+		time.Sleep(time.Hour)
+		if n := len(b.got()); n != 2 {
+			t.Errorf("applied %d times, want once, and once for the Service", n)
 		}
 	})
 }

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
@@ -72,4 +74,22 @@ type Application struct {
 	// given to FRR, or not known to run afterwards, for any other reason.
 	How      string
 	Duration time.Duration
+}
+
+// failing returns the objects with what FRR said of those whose raw configuration is left out.
+func failing(objects []intent.Applied, leftOut []frr.LeftOut) []intent.Applied {
+	if len(leftOut) == 0 {
+		return objects
+	}
+	objects = slices.Clone(objects)
+	for i := range objects {
+		o := &objects[i]
+		for _, left := range leftOut {
+			kind, name, _ := strings.Cut(left.Section, " ")
+			if _, name, _ = strings.Cut(name, "/"); kind == o.Kind && name == o.Name {
+				o.Failure = left.String()
+			}
+		}
+	}
+	return objects
 }

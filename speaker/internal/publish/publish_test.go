@@ -224,7 +224,9 @@ func TestGivenAReportWhenJudgedThenTheVerdictSaysWhatUsersHaveToDo(t *testing.T)
 		"no reloader":    {node.Report{Outcome: node.Unreachable, Words: "connect"}, v1beta1.ConfigurationUnknown, v1beta1.ReasonInfraError, []string{"cannot be reached", "connect"}},
 		"not known yet":  {node.Report{Outcome: node.Pending, Problems: []intent.Problem{bad}}, v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError, []string{bad.Error()}},
 		"something else": {node.Report{Outcome: node.Failed, Words: "strange"}, v1beta1.ConfigurationUnknown, v1beta1.ReasonUnknownError, []string{"could not be applied", "strange"}},
-		"a long list":    {node.Report{Outcome: node.Refused, Words: strings.Repeat("ä", 9000)}, v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError, []string{"ä …"}},
+		"left out": {node.Report{Outcome: node.Applied, LeftOut: []frr.LeftOut{{Section: "ConfigMap ns/bgpextras", Words: "% No", Line: "x", LineNumber: 3}}},
+			v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError, []string{`ConfigMap ns/bgpextras: FRR refuses line 3 "x": % No; it is left out`}},
+		"a long list": {node.Report{Outcome: node.Refused, Words: strings.Repeat("ä", 9000)}, v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError, []string{"ä …"}},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {

@@ -28,7 +28,7 @@ func (s standing) after(r node.Report) standing {
 		s.node = s.node.WithLayer2(r.Node)
 	}
 	if r.Outcome == node.Pending {
-		r.Outcome, r.Words = s.report.Outcome, s.report.Words
+		r.Outcome, r.Words, r.LeftOut = s.report.Outcome, s.report.Words, s.report.LeftOut
 	}
 	s.report = r
 	return s

@@ -43,12 +43,19 @@ func (v verdict) equal(o verdict) bool {
 // maxSummary keeps errorSummary readable; the conditions of the objects themselves have it all.
 const maxSummary = 4096
 
+// maxFailure is what the API takes of the failure of one object.
+const maxFailure = 1024
+
 // judge returns the verdict that follows from what was reported.
 func judge(s standing) verdict {
 	r := s.report
 	lines := wrong(r.Problems)
 	v := verdict{result: v1beta1.ConfigurationValid, reason: v1beta1.ReasonReconciled, objects: s.objects, routed: s.routed}
 	if len(lines) > 0 {
+		v.result, v.reason = v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError
+	}
+	for _, left := range r.LeftOut {
+		lines = append(lines, left.Section+": "+left.String()+"; it is left out")
 		v.result, v.reason = v1beta1.ConfigurationInvalid, v1beta1.ReasonConfigurationError
 	}
 	var first string
@@ -177,7 +184,7 @@ func (v verdict) status(have v1beta1.ConfigurationStateStatus, generation int64,
 	if v.routed { // else FRR runs on what an earlier process gave it, as that one wrote
 		status.Objects = nil
 		for _, o := range v.objects {
-			status.Objects = append(status.Objects, v1beta1.AppliedObject{Kind: o.Kind, Name: o.Name, Generation: o.Generation})
+			status.Objects = append(status.Objects, v1beta1.AppliedObject{Kind: o.Kind, Name: o.Name, Generation: o.Generation, Failure: cut(o.Failure, maxFailure)})
 		}
 	}
 	return status
