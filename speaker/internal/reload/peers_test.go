@@ -138,7 +138,7 @@ func (p *party) expected(f far, session int) map[netip.Prefix]attributes {
 	want := map[netip.Prefix]attributes{}
 	for _, a := range p.wanted {
 		text := []string{a.v4 + "/32", a.v6 + "/128"}[session]
-		w := attributes{ASPath: fmt.Sprint(nodeASN)}
+		w := attributes{ASPath: strings.TrimSpace(strings.Repeat(fmt.Sprintf("%d ", nodeASN), 1+a.ad.ASPathPrepend))}
 		if f.inside {
 			w.ASPath, w.LocalPref = "", max(100, a.ad.LocalPref)
 		}
@@ -176,7 +176,7 @@ func TestGivenRoutersOfEveryKindWhenTheProductTalksToThemThenEachGetsWhatWasAske
 			t.Parallel()
 			p := startParty(t, release)
 			p.wanted["plain"] = &announcement{v4: "10.1.0.1", v6: "2001:db8:1::1"}
-			p.wanted["marked"] = &announcement{v4: "10.1.0.2", v6: "2001:db8:1::2", ad: intent.BGPAdvertisement{LocalPref: 300, Communities: []intent.Community{
+			p.wanted["marked"] = &announcement{v4: "10.1.0.2", v6: "2001:db8:1::2", ad: intent.BGPAdvertisement{LocalPref: 300, ASPathPrepend: 2, Communities: []intent.Community{
 				{A: 64512, B: 100}, {A: 65535, B: 65281}, {Large: true, A: 64512, B: 1, C: 2}}}}
 			p.give(t)
 			p.awaitEverywhere(t)
@@ -192,7 +192,7 @@ func (p *party) changes(t *testing.T) {
 	p.wanted["added"] = &announcement{v4: "10.1.0.3", v6: "2001:db8:1::3"}
 	p.give(t)
 	p.awaitEverywhere(t)
-	p.wanted["marked"].ad.LocalPref = 200
+	p.wanted["marked"].ad.LocalPref, p.wanted["marked"].ad.ASPathPrepend = 200, 1
 	p.wanted["marked"].ad.Communities = []intent.Community{{A: 64512, B: 200}, {Large: true, A: 64512, B: 3, C: 4}}
 	p.give(t)
 	p.awaitEverywhere(t)
@@ -224,6 +224,7 @@ func (p *party) passwords(t *testing.T) {
 		stay()
 		p.peers[name].Password = intent.NewSecret(passwordOf(name))
 		p.give(t)
+		p.AwaitSession(t, addr.own.String()) // the router may still have the routes of before: it keeps them for a neighbor that comes back
 		p.awaitEverywhere(t)
 		stay()
 	}
