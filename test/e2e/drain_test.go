@@ -41,8 +41,8 @@ func drainSetting(ctx context.Context, setting string) {
 }
 
 // drained is the reason of the condition Drained of a node's speaker, "" while there is none.
-func drained(node string) func(Gomega, context.Context) string {
-	return func(g Gomega, ctx context.Context) string {
+func drained(ctx context.Context, node string) func(Gomega) string {
+	return func(g Gomega) string {
 		var state v1beta1.ConfigurationState
 		g.Expect(cluster.Client.Get(ctx, inNamespace("speaker-"+node), &state)).To(Succeed())
 		c := meta.FindStatusCondition(state.Status.Conditions, v1beta1.ConditionDrained)
@@ -101,15 +101,15 @@ spec: {type: LoadBalancer, externalTrafficPolicy: Local, selector: {app: web, on
 		Eventually(nextHops(host(address))).Should(Equal(nodes4(2)), "the router prefers whoever does not yield")
 		By("withdrawing")
 		Eventually(sent(ctx, address+"/32")).WithTimeout(time.Minute).Should(And(HaveLen(1), HaveKey("n2")))
-		Eventually(drained("n1")).WithContext(ctx).Should(Equal(v1beta1.ReasonLastAnnouncer))
+		Eventually(drained(ctx, "n1")).WithContext(ctx).Should(Equal(v1beta1.ReasonLastAnnouncer))
 		Expect(nextHops(host(here))(Default)).To(Equal(nodes4(1)), "nobody else can announce it")
 		Expect(cluster.Delete(ctx, `{apiVersion: v1, kind: Service, metadata: {name: here, namespace: default}}`)).To(Succeed())
-		Eventually(drained("n1")).WithContext(ctx).Should(Equal(v1beta1.ReasonDrained))
+		Eventually(drained(ctx, "n1")).WithContext(ctx).Should(Equal(v1beta1.ReasonDrained))
 		By("returning")
 		kubectl(ctx, "uncordon", "n1")
 		Eventually(nextHops(host(address))).Should(Equal(nodes4(1, 2)))
 		Eventually(sent(ctx, address+"/32")).Should(And(HaveLen(nodes), HaveEach(HaveField("Communities", BeEmpty()))))
-		Eventually(drained("n1")).WithContext(ctx).Should(Equal(v1beta1.ReasonNotDraining))
+		Eventually(drained(ctx, "n1")).WithContext(ctx).Should(Equal(v1beta1.ReasonNotDraining))
 
 		all := a.Stop()
 		AddReportEntry("asking "+address, all.String())
