@@ -135,9 +135,9 @@ func (a *about) selector(field string, raw RawSelector) selector.Selector {
 }
 
 // matchesNothing warns when node selectors select none of the nodes there are.
-func (a *about) matchesNothing(field string, nodes nodeSet, b *builder) {
+func (a *about) matchesNothing(nodes nodeSet, b *builder) {
 	if !nodes.all && nodes.empty() && len(b.nodes) > 0 {
-		a.warn(RuleMatchesNothing, field, "", fmt.Sprintf("none of the %d nodes matches", len(b.nodes)))
+		a.warn(RuleMatchesNothing, "spec.nodeSelectors", "", fmt.Sprintf("none of the %d nodes matches", len(b.nodes)))
 	}
 }
 

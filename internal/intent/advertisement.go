@@ -156,7 +156,7 @@ func parseL2Advertisement(a *about, raw *RawL2Advertisement) parsedL2Advertiseme
 // no pool, and was none either, is not in the Snapshot, because it announces nothing.
 func (b *builder) useL2Advertisement(a *about, p parsedL2Advertisement, _ bool) (parsedL2Advertisement, bool) {
 	p.Ad.Pools, p.Ad.FormerPools = b.poolsOf(a, p.Pools)
-	a.matchesNothing("spec.nodeSelectors", b.nodesOf(p.Ad.Nodes), b)
+	a.matchesNothing(b.nodesOf(p.Ad.Nodes), b)
 	if len(p.Ad.Pools) == 0 {
 		if !p.Ad.none() {
 			b.L2Advertisements = append(b.L2Advertisements, p.Ad)

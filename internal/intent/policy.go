@@ -27,7 +27,7 @@ func (b *builder) useBGPAdvertisement(a *about, p parsedBGPAdvertisement, old bo
 		return p, false // only now, so that everything that is missing is reported at once
 	}
 	nodes := b.nodesOf(p.Ad.Nodes)
-	a.matchesNothing("spec.nodeSelectors", nodes, b)
+	a.matchesNothing(nodes, b)
 	if silent {
 		return p, true
 	}

@@ -38,7 +38,7 @@ func (b *builder) usePeer(a *about, p parsedPeer, old bool) (parsedPeer, bool) {
 		// The profile is gone but a session still uses it: it lives as long as the session does.
 		b.orphans = append(b.orphans, p.Profile)
 	}
-	a.matchesNothing("spec.nodeSelectors", nodes, b)
+	a.matchesNothing(nodes, b)
 	b.Peers, b.peerNodes = append(b.Peers, p.Peer), append(b.peerNodes, nodes)
 	return p, true
 }

@@ -50,7 +50,7 @@ func (a *about) raw(field, text string) Snippet {
 
 // useSnippet puts raw configuration into the Snapshot, unless it is empty.
 func (b *builder) useSnippet(a *about, s Snippet, _ bool) (Snippet, bool) {
-	a.matchesNothing("spec.nodeSelectors", b.nodesOf(s.Nodes), b)
+	a.matchesNothing(b.nodesOf(s.Nodes), b)
 	if strings.TrimSpace(s.Text) != "" {
 		b.Snippets = append(b.Snippets, s)
 	}
