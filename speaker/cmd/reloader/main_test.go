@@ -59,7 +59,7 @@ func TestGivenFRRImageWhenThePodStartsThenTheProgramInstallsPreparesAndApplies(t
 			i.StartFRR(t)
 			client := frr.New(i.Path("/run/frr_reloader/reloader.sock"))
 			defer client.Close()
-			conf := "frr defaults traditional\nhostname n1\nrouter bgp 64512\n neighbor 192.0.2.1 remote-as 64513\nexit\nip prefix-list x seq 5 permit any\n"
+			conf := "frr defaults traditional\nhostname n1\nrouter bgp 64512\n neighbor 192.0.2.1 remote-as 64513\nexit\nbgp as-path access-list x seq 5 permit 64513\n"
 			ack, err := client.Apply(t.Context(), []byte(conf))
 			if err != nil || ack.How != frr.FullReload || ack.Difference != "" {
 				t.Errorf("apply: %+v, %v, want FRR's own script to have loaded the line", ack, err)
