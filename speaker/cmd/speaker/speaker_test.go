@@ -139,8 +139,8 @@ func TestGivenARunningSpeakerWhenItsPortsAreAskedThenTheyTellTheTruthToThoseWhoM
 	w := newWorld(t, frrtest.Bookworm)
 	w.startSpeaker()
 	w.configure()
+	w.router.AwaitSession(w, "192.0.2.1") // only then does it count how long a route takes
 	w.service("web", "198.51.100.1")
-	w.router.AwaitSession(w, "192.0.2.1")
 	w.awaitRoute("198.51.100.1", true)
 	for _, path := range []string{"healthz", "readyz"} {
 		frrtest.Eventually(w, frrtest.Patience, func() error {

@@ -138,6 +138,7 @@ func TestGivenAnyPartOfBGPWhenChangedThenTheFileChanges(t *testing.T) {
 		"Routers":          func(b *announce.BGP) { b.Routers = nil },
 		"BFDProfiles":      func(b *announce.BGP) { b.BFDProfiles = nil },
 		"GracefulShutdown": func(b *announce.BGP) { b.GracefulShutdown = true },
+		"Snippets":         func(b *announce.BGP) { b.Snippets = nil },
 	}
 	before := render(t, announce.Compute(base()).BGP)
 	for field := range reflect.TypeFor[announce.BGP]().Fields() {

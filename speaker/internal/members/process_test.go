@@ -274,21 +274,16 @@ func newCluster(tb testing.TB, n int, change func(*settings)) *cluster {
 	return c
 }
 
-// awaitLines waits until each member has a connection to each other one.
+// awaitLines waits until each member has a connection to each other one and has read who answers there: what the kernel says of a connection that
+// ends sooner is no proof of a death.
 func (c *cluster) awaitLines() {
 	for _, p := range c.procs {
 		p.Helper()
 		limit := time.Now().Add(patience)
 		for missing := 1; missing > 0; time.Sleep(time.Millisecond) {
-			table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", p.cmd.Process.Pid))
-			if err != nil {
-				p.Fatal(err)
-			}
 			missing = 0
 			for _, peer := range c.peers {
-				// Addresses are printed as the machine stores them, ports in hexadecimal; state 01 is an established connection.
-				a := peer.Addr.As4()
-				if peer.Name != p.name && !strings.Contains(string(table), fmt.Sprintf("%02X%02X%02X%02X:%04X 01", a[3], a[2], a[1], a[0], 7946)) {
+				if peer.Name != p.name && !c.hasLine(p.name, peer) {
 					missing++
 				}
 			}
@@ -297,6 +292,21 @@ func (c *cluster) awaitLines() {
 			}
 		}
 	}
+}
+
+// hasLine tells whether a member has a connection to another one over which it has read a greeting: a word, a length and the name.
+func (c *cluster) hasLine(from string, to members.Peer) bool {
+	found := false
+	c.hosts[from].Do(func() error {
+		sockets, err := netlink.SocketDiagTCPInfo(unix.AF_INET)
+		found = slices.ContainsFunc(sockets, func(s *netlink.InetDiagTCPInfoResp) bool {
+			socket := s.InetDiagMsg
+			return socket.State == netlink.TCP_ESTABLISHED && socket.RQueue == 0 && socket.ID.DestinationPort == 7946 &&
+				socket.ID.Destination.Equal(to.Addr.AsSlice()) && s.TCPInfo != nil && s.TCPInfo.Bytes_received == uint64(2+len(to.Name))
+		})
+		return err
+	})
+	return found
 }
 
 func (c *cluster) launch(tb testing.TB, p members.Peer, change func(*settings)) {
