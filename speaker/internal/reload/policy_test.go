@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -222,6 +223,10 @@ func TestGivenSessionsWhenPoliciesChangeThenOnlyTheRoutesInQuestionChangeAndNoSe
 			for k, step := range policySteps() {
 				step.change(&in)
 				wantIn, wantOut = with(wantIn, step.inside), with(wantOut, step.outside)
+				if step.prefixOnly {
+					settled(t, inside, 100)
+					settled(t, outside, 101)
+				}
 				beforeIn, _ := updates(t, inside, 100)
 				beforeOut, _ := updates(t, outside, 101)
 				conf, err := frrconf.Render(announce.Compute(in).BGP, frrconf.Options{Hostname: "n1"})
@@ -251,6 +256,24 @@ func TestGivenSessionsWhenPoliciesChangeThenOnlyTheRoutesInQuestionChangeAndNoSe
 			}
 		})
 	}
+}
+
+// settled waits until a router has had no UPDATE for longer than bgpd takes to begin to work off a change of policies, which is a second at most:
+// what it sends then is said of the step before.
+func settled(t *testing.T, router *frrtest.Instance, subnet int) {
+	t.Helper()
+	last, _ := updates(t, router, subnet)
+	since := time.Now()
+	frrtest.Eventually(t, frrtest.Patience, func() error {
+		if now, _ := updates(t, router, subnet); now != last {
+			last, since = now, time.Now()
+		}
+		if quiet := time.Since(since); quiet < 2*time.Second {
+			time.Sleep(100 * time.Millisecond)
+			return fmt.Errorf("the last UPDATE came %v ago", quiet)
+		}
+		return nil
+	})
 }
 
 // The link-bandwidth community as FRR shows it, in bytes per second; its words in brackets are cut to whole units of thousands.

@@ -37,11 +37,15 @@ func hasLines(t *testing.T, n *node, lines ...string) {
 	}
 }
 
+// lacks waits until a text is gone: what vtysh shows of daemons that it does not concern is put in step after the acknowledgement.
 func lacks(t *testing.T, n *node, text string) {
 	t.Helper()
-	if shown := n.Vtysh(t, "show running-config"); strings.Contains(shown, text) {
-		t.Errorf("running configuration has %q:\n%s", text, shown)
-	}
+	frrtest.Eventually(t, frrtest.Patience, func() error {
+		if shown := n.Vtysh(t, "show running-config"); strings.Contains(shown, text) {
+			return fmt.Errorf("running configuration has %q:\n%s", text, shown)
+		}
+		return nil
+	})
 }
 
 func TestGivenRawConfigurationWhenServicesComeAndGoThenTheyTakeCommandsAlone(t *testing.T) {
