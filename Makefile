@@ -59,9 +59,14 @@ test-cluster: ## Run the tests that bring up real clusters.
 	$(GO) test -timeout 40m -p 1 $(CLUSTER_TESTS)
 
 .PHONY: bench
-bench: ## Print the figures of docs/benchmarks.md (root; Debian; 17 to 19 minutes).
+bench: ## Print the figures of docs/benchmarks.md (root; Debian; 20 to 30 minutes).
 	$(GO) test -timeout 60m -run '^$$' -bench . -benchtime $(BENCH_COUNT)x -count 1 ./test/bench
+	$(MAKE) bench-bgp
 	$(MAKE) bench-l2
+
+.PHONY: bench-bgp
+bench-bgp: ## Print those of BGP alone: single changes among many, a link that is cut (no cluster).
+	$(GO) test -timeout 60m -run '^$$' -bench 'Change|Size|LinkCut' -benchtime 10x -count 1 ./speaker/internal/reload
 
 .PHONY: bench-l2
 bench-l2: ## Print those of layer 2 alone (8 to 9 minutes).

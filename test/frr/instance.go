@@ -301,11 +301,13 @@ func (i *Instance) Output() string { return i.log.String() }
 const Patience = 2 * time.Minute
 
 // Eventually polls until check returns nil, and fails the test with its last
-// error when that has not come about within the limit.
+// error when that has not come about within the limit. It polls less and less
+// often: asking FRR starts a program, which takes from what is waited for.
 func Eventually(tb testing.TB, limit time.Duration, check func() error) {
 	tb.Helper()
+	const most = 200 * time.Millisecond
 	deadline := time.Now().Add(limit)
-	for {
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, most) {
 		err := check()
 		if err == nil {
 			return
@@ -313,7 +315,7 @@ func Eventually(tb testing.TB, limit time.Duration, check func() error) {
 		if time.Now().After(deadline) {
 			tb.Fatalf("not within %v: %v", limit, err)
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 

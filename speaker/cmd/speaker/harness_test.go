@@ -103,9 +103,12 @@ func newWorld(t *testing.T, release frrtest.Release) *world {
 	t.Helper()
 	w := &world{T: t}
 	w.server = apiserver.Run(t, apiserver.Options{})
-	w.node = frrtest.Start(t, frrtest.Options{Release: release, Name: "node1"})
-	w.router = frrtest.Start(t, frrtest.Options{Release: release, Name: "router", Config: routerConf, Listen: true})
+	// FRR 8.4 may wait minutes before it opens a session over a link that came after it.
+	w.node = frrtest.Start(t, frrtest.Options{Release: release, Name: "node1", Bare: true})
+	w.router = frrtest.Start(t, frrtest.Options{Release: release, Name: "router", Config: routerConf, Listen: true, Bare: true})
 	frrtest.Link(t, w.node, w.router, "link0", []string{"192.0.2.1/24"}, []string{"192.0.2.2/24"})
+	w.node.StartFRR(t)
+	w.router.StartFRR(t)
 	w.startReloader()
 	w.connect()
 	return w
