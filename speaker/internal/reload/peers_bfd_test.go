@@ -27,7 +27,8 @@ type journey struct {
 // across joins a node to a router of the kind, with BFD on both sides, and returns when both sessions and their routes are there.
 func across(t *testing.T, k routerKind, release frrtest.Release, way journey) (*party, *frrtest.Switch) {
 	t.Helper()
-	p := &party{node: startNode(t, release), peers: map[string]*intent.Peer{}, profiles: []intent.BFDProfile{profile}, wanted: map[string]*announcement{
+	// FRR is started when its links are there: over one that comes later it may open no session for minutes.
+	p := &party{node: &node{Instance: frrtest.Start(t, frrtest.Options{Release: release, Name: "n1", Bare: true})}, peers: map[string]*intent.Peer{}, profiles: []intent.BFDProfile{profile}, wanted: map[string]*announcement{
 		"plain": {v4: "10.1.0.1", v6: "2001:db8:1::1"}}}
 	own := []string{"198.51.100.2", "2001:db8:100::2"}
 	if way.routed {
@@ -61,6 +62,8 @@ func across(t *testing.T, k routerKind, release frrtest.Release, way journey) (*
 		between.Plug(t, f, []string{own[0] + "/24", own[1] + "/64"})
 	}
 	f.plugged(t)
+	p.StartFRR(t)
+	p.startReloader(t, time.Hour)
 	for i, s := range f.sessions {
 		p.peers[f.peer(i)] = &intent.Peer{Name: f.peer(i), MyASN: nodeASN, PeerASN: way.asn, Address: s.own, Port: 179, ConnectTime: time.Second,
 			BFDProfile: profile.Name, EBGPMultiHop: way.routed && !f.inside}
