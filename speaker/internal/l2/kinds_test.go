@@ -27,24 +27,11 @@ func TestGivenABondWhenAskedThenItsMACAnswersAlsoAfterItHasFailedOver(t *testing
 	if kernel(t, "bonding") {
 		return
 	}
-	s := segment.New(t)
-	node := segment.NewHost(t)
-	s.Connect(node, "eth0")
-	s.Connect(node, "eth1")
-	c := newClient(t, s.Host())
-	bond := netlink.NewLinkBond(netlink.LinkAttrs{Name: "bond0"})
-	bond.Mode, bond.Miimon, bond.FailOverMac = netlink.BOND_MODE_ACTIVE_BACKUP, 10, netlink.BOND_FAIL_OVER_MAC_NONE
-	node.Add(bond)
+	node, c, join := bonding(t, netlink.BOND_FAIL_OVER_MAC_NONE)
 	r := run(t, node, l2.Options{})
 	r.Apply(entries(four, six))
 	observed(t, r, four, "answered on its two links", answeredOn("eth0", "eth1"))
-	for _, name := range []string{"eth0", "eth1"} {
-		node.Down(name)
-		if err := node.LinkSetMaster(node.Get(name), bond); err != nil {
-			t.Fatal(err)
-		}
-		node.Up(name)
-	}
+	join()
 	for _, a := range []netip.Addr{four, six} {
 		observed(t, r, a, "answered by the bond alone", answeredOn("bond0"))
 		c.announced(a, mac(node, "bond0"))
@@ -62,6 +49,28 @@ func TestGivenABondWhenAskedThenItsMACAnswersAlsoAfterItHasFailedOver(t *testing
 	c.answers(mac(node, "bond0"), four, six)
 }
 
+// bonding is a host with two links to the segment of a client, and a bond of the two from when join is called.
+func bonding(t *testing.T, mac netlink.BondFailOverMac) (node *segment.Host, c *client, join func()) {
+	t.Helper()
+	s := segment.New(t)
+	node = segment.NewHost(t)
+	s.Connect(node, "eth0")
+	s.Connect(node, "eth1")
+	bond := netlink.NewLinkBond(netlink.LinkAttrs{Name: "bond0"})
+	bond.Mode, bond.Miimon, bond.FailOverMac = netlink.BOND_MODE_ACTIVE_BACKUP, 10, mac
+	node.Add(bond)
+	return node, newClient(t, s.Host()), func() {
+		t.Helper()
+		for _, name := range []string{"eth0", "eth1"} {
+			node.Down(name)
+			if err := node.LinkSetMaster(node.Get(name), bond); err != nil {
+				t.Fatal(err)
+			}
+			node.Up(name)
+		}
+	}
+}
+
 // active waits until a bond sends by one of its links: only that one hears anything.
 func active(t *testing.T, h *segment.Host, bond, name string) {
 	t.Helper()
@@ -77,22 +86,9 @@ func TestGivenABondWhoseMACFollowsItsActiveLinkWhenThatFailsThenTheNewMACIsAnnou
 	if kernel(t, "bonding") {
 		return
 	}
-	s := segment.New(t)
-	node := segment.NewHost(t)
-	s.Connect(node, "eth0")
-	s.Connect(node, "eth1")
-	c := newClient(t, s.Host())
-	bond := netlink.NewLinkBond(netlink.LinkAttrs{Name: "bond0"})
-	bond.Mode, bond.Miimon, bond.FailOverMac = netlink.BOND_MODE_ACTIVE_BACKUP, 10, netlink.BOND_FAIL_OVER_MAC_ACTIVE
+	node, c, join := bonding(t, netlink.BOND_FAIL_OVER_MAC_ACTIVE)
 	first, second := mac(node, "eth0"), mac(node, "eth1")
-	node.Add(bond)
-	for _, name := range []string{"eth0", "eth1"} {
-		node.Down(name)
-		if err := node.LinkSetMaster(node.Get(name), bond); err != nil {
-			t.Fatal(err)
-		}
-		node.Up(name)
-	}
+	join()
 	r := run(t, node, l2.Options{})
 	r.Apply(entries(four, six))
 	for _, a := range []netip.Addr{four, six} {
