@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +32,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/api/v1beta2"
 	"github.com/seed-551707bd/metallb-operator/config/crd"
 	"github.com/seed-551707bd/metallb-operator/test/lab/apiserver"
+	"github.com/seed-551707bd/metallb-operator/test/port"
 )
 
 // patience is how long a test waits for something to become true.
@@ -172,9 +172,9 @@ type process struct {
 // controller starts the program, with further flags; it is stopped with the test.
 func (w *world) controller(tb testing.TB, flags ...string) *process {
 	tb.Helper()
-	p := &process{metrics: freePort(tb), done: make(chan struct{})}
+	p := &process{metrics: port.Free(tb), done: make(chan struct{})}
 	p.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), cluster.program, append([]string{"--namespace=" + w.name, "--lb-class=" + w.class(),
-		"--port=" + strconv.Itoa(p.metrics), "--health-probe-port=" + strconv.Itoa(freePort(tb))}, flags...)...)
+		"--port=" + strconv.Itoa(p.metrics), "--health-probe-port=" + strconv.Itoa(port.Free(tb))}, flags...)...)
 	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+cluster.config)
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -281,16 +281,6 @@ func (p *process) cpu(tb testing.TB) time.Duration {
 		ticks += n
 	}
 	return time.Duration(ticks) * 10 * time.Millisecond // the kernel reports in units of 1/100 s
-}
-
-func freePort(tb testing.TB) int {
-	tb.Helper()
-	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // pool creates an IPAddressPool; edit may change it before.

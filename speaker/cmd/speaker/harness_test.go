@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -42,6 +43,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/internal/logging"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
 	"github.com/seed-551707bd/metallb-operator/test/lab/apiserver"
+	"github.com/seed-551707bd/metallb-operator/test/port"
 
 	frrtest "github.com/seed-551707bd/metallb-operator/test/frr"
 )
@@ -57,6 +59,8 @@ type world struct {
 	router   *frrtest.Instance
 	reloader *frr.Client
 	socket   string
+	// registry is where speakers of this world count: tests run side by side, and each name may be in a registry once.
+	registry prometheus.Registerer
 	// health and metrics are the ports of the speaker that was started last.
 	health, metrics int
 }
@@ -101,7 +105,7 @@ exit
 
 func newWorld(t *testing.T, release frrtest.Release) *world {
 	t.Helper()
-	w := &world{T: t}
+	w := &world{T: t, registry: prometheus.NewRegistry()}
 	w.server = apiserver.Run(t, apiserver.Options{})
 	// FRR 8.4 may wait minutes before it opens a session over a link that came after it.
 	w.node = frrtest.Start(t, frrtest.Options{Release: release, Name: "node1", Bare: true})
@@ -243,13 +247,13 @@ func (w *world) startSpeaker() (stop func()) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.health, w.metrics = freePort(w), freePort(w)
+	w.health, w.metrics = port.Free(w), port.Free(w)
 	o, err := parse([]string{"--node-name=node1", "--namespace=" + namespace, "--pod-name=speaker-x", "--host=127.0.0.1", "--port=" + strconv.Itoa(w.metrics),
 		"--health-probe-port=" + strconv.Itoa(w.health), "--reloader-socket=" + w.socket}, env())
 	if err != nil {
 		w.Fatal(err)
 	}
-	mgr, err := newManager(w.server.Config(), o, log)
+	mgr, err := newManager(w.server.Config(), o, w.registry, log)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -302,16 +306,6 @@ func (w *world) scraper() string {
 		w.Fatal(err)
 	}
 	return request.Status.Token
-}
-
-func freePort(tb testing.TB) int {
-	tb.Helper()
-	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // configure creates a pool, a peer and an advertisement.

@@ -23,6 +23,7 @@ import (
 var web = netip.MustParseAddr("192.0.2.50")
 
 func TestGivenTwoSpeakersWhenTheOwnerIsTerminatedThenItStopsFirstAndTheOtherAnswersAtOnce(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, "node1", "node2")
 	l.service("web", web.String())
 	speakers := map[string]*process{"node1": l.speaker("node1"), "node2": l.speaker("node2")}
@@ -70,6 +71,7 @@ func (l *lan) alone(mac wire.MAC) {
 }
 
 func TestGivenASpeakerThatIsKilledThenAnotherTakesOverAndNothingIsLeftOnTheNode(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, "node1", "node2")
 	before := map[string][]string{"node1": network(l.nodes["node1"]), "node2": network(l.nodes["node2"])}
 	l.service("web", web.String())
@@ -101,6 +103,7 @@ func TestGivenASpeakerThatIsKilledThenAnotherTakesOverAndNothingIsLeftOnTheNode(
 }
 
 func TestGivenNoAPIServerWhenTheOwnerIsTerminatedThenTheOtherAnswersAtOnceAndTheOwnerEndsInTime(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, "node1", "node2")
 	l.service("web", web.String())
 	speakers := map[string]*process{"node1": l.speaker("node1"), "node2": l.speaker("node2")}
@@ -146,6 +149,7 @@ func network(h *segment.Host) []string {
 }
 
 func TestGivenAPortThatIsTakenWhenTheSpeakerStartsThenItClaimsNothingSaysWhatToDoAndBeginsWhenThePortIsFree(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, "node1")
 	l.service("web", web.String())
 	var squatter net.Listener
@@ -175,6 +179,7 @@ func TestGivenAPortThatIsTakenWhenTheSpeakerStartsThenItClaimsNothingSaysWhatToD
 }
 
 func TestGivenNoGossipWhenASpeakerIsTerminatedThenItAnswersUntilThen(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, "node1")
 	l.service("web", web.String())
 	p := l.speaker("node1", "--ml-bindport=0")

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strconv"
 
+	"github.com/prometheus/client_golang/prometheus"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -70,7 +71,7 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	if len(o.WithoutEffect) > 0 {
 		log.InfoContext(ctx, "these flags and variables have no effect", "op", "startup", "flags", o.WithoutEffect)
 	}
-	mgr, err := newManager(config, o, log)
+	mgr, err := newManager(config, o, metrics.Registry, log)
 	if err != nil {
 		return err
 	}
@@ -82,8 +83,9 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 }
 
 // newManager returns a manager that runs the speaker and serves its probes and metrics. It does not use the API yet. The speaker has caches of
-// its own, since those of a manager can only be made while the API answers.
-func newManager(config *rest.Config, o Options, log *slog.Logger) (manager.Manager, error) {
+// its own, since those of a manager can only be made while the API answers. Its metrics go into the registry; the manager serves those of
+// metrics.Registry.
+func newManager(config *rest.Config, o Options, registry prometheus.Registerer, log *slog.Logger) (manager.Manager, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, coordinationv1.AddToScheme, discoveryv1.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -116,7 +118,7 @@ func newManager(config *rest.Config, o Options, log *slog.Logger) (manager.Manag
 	}
 	s := &speaker{
 		Options: o, scheme: scheme, mapper: mgr.GetRESTMapper(), config: reading, writer: writer, answers: answers,
-		metrics: metrics.Registry, log: log,
+		metrics: registry, log: log,
 	}
 	if err := errors.Join(mgr.Add(s), mgr.AddHealthzCheck("loop", s.healthy), mgr.AddReadyzCheck("frr", s.ready)); err != nil {
 		return nil, fmt.Errorf("set up the speaker: %w", err)

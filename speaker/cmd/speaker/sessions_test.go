@@ -101,8 +101,10 @@ func (w *world) awaitPeerEvent(reason, words string) {
 }
 
 func TestGivenASessionWhenItComesUpGoesDownAndIsNotWantedAnyMoreThenItsObjectAndEventsSaySo(t *testing.T) {
+	t.Parallel()
 	for _, release := range frrtest.Releases() {
 		t.Run(string(release), func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, release)
 			w.startSpeaker()
 			w.configure()

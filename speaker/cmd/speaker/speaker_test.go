@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/api/v1beta2"
@@ -23,8 +24,10 @@ import (
 )
 
 func TestGivenANodeWithAPeerWhenAServiceComesAndItsEndpointGoesThenTheRouteDoesToo(t *testing.T) {
+	t.Parallel()
 	for _, release := range frrtest.Releases() {
 		t.Run(string(release), func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, release)
 			w.startSpeaker()
 			w.configure()
@@ -76,8 +79,10 @@ func wasSent(o v1beta1.ServiceBGPStatus, want ...string) error {
 }
 
 func TestGivenServicesWhenSessionsComeAndGoThenTheirStatusSaysWhatWasReallySent(t *testing.T) {
+	t.Parallel()
 	for _, release := range frrtest.Releases() {
 		t.Run(string(release), func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, release)
 			stop := w.startSpeaker()
 			w.configure()
@@ -136,7 +141,9 @@ func TestGivenServicesWhenSessionsComeAndGoThenTheirStatusSaysWhatWasReallySent(
 }
 
 func TestGivenARunningSpeakerWhenItsPortsAreAskedThenTheyTellTheTruthToThoseWhoMayKnow(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, frrtest.Bookworm)
+	w.registry = metrics.Registry // the one that is served
 	w.startSpeaker()
 	w.configure()
 	w.router.AwaitSession(w, "192.0.2.1") // only then does it count how long a route takes
@@ -177,6 +184,7 @@ func TestGivenARunningSpeakerWhenItsPortsAreAskedThenTheyTellTheTruthToThoseWhoM
 }
 
 func TestGivenAnnouncedServicesWhenTheSpeakerRestartsThenNothingChangesAnywhere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, frrtest.Bookworm)
 	stop := w.startSpeaker()
 	w.configure()
@@ -240,6 +248,7 @@ func TestGivenAnnouncedServicesWhenTheSpeakerRestartsThenNothingChangesAnywhere(
 }
 
 func TestGivenARunningSpeakerWhenTheControllerAsksForAddressesThenItAnswersForItsNodeOnly(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, frrtest.Bookworm)
 	w.startSpeaker()
 	w.configure()
@@ -265,6 +274,7 @@ func TestGivenARunningSpeakerWhenTheControllerAsksForAddressesThenItAnswersForIt
 }
 
 func TestGivenADefinitionThatIsMissingWhenTheSpeakerStartsThenItAnnouncesNevertheless(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, frrtest.Bookworm)
 	definition := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: "addressprobes.metallb.io"}}
 	if err := w.Delete(w.Context(), definition); err != nil {
@@ -285,6 +295,7 @@ func TestGivenADefinitionThatIsMissingWhenTheSpeakerStartsThenItAnnouncesNeverth
 }
 
 func TestGivenBadObjectsWhenTheyComeThenOnlyTheyAreLeftOutAndReported(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, frrtest.Bookworm)
 	w.startSpeaker()
 	w.configure()
@@ -321,6 +332,7 @@ func TestGivenBadObjectsWhenTheyComeThenOnlyTheyAreLeftOutAndReported(t *testing
 }
 
 func TestGivenAPeerThatFRRRefusesWhenItComesThenItsWordsAreReportedAndServicesGoOn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, frrtest.Bookworm)
 	const words = "% No such luck"
 	w.refuseNeighbor("192.0.2.66", words)
@@ -380,6 +392,7 @@ func programmed(s v1beta1.ConfigurationStateStatus, status metav1.ConditionStatu
 }
 
 func TestGivenAnnouncedServicesWhenTheAPIGoesAwayThenTheyStayAlsoOverARestartOfTheSpeaker(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, frrtest.Bookworm)
 	stop := w.startSpeaker()
 	w.configure()

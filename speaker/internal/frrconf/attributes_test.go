@@ -53,6 +53,7 @@ func pathTo(t *testing.T, router *frr.Instance, prefix string) *path {
 // TestGivenEveryAttributeWhenAdvertisedThenEachRouterHasItAsItsKindOfSessionCarriesIt is the proof at the peer for the attributes of
 // BGPAdvertisement: over iBGP, over eBGP, and over eBGP where the router knows the node by spec.localASN.
 func TestGivenEveryAttributeWhenAdvertisedThenEachRouterHasItAsItsKindOfSessionCarriesIt(t *testing.T) {
+	t.Parallel()
 	const (
 		unset       = 100 // the LOCAL_PREF that FRR gives a route on an iBGP session whose sender has no opinion
 		communities = "64512:100 graceful-shutdown no-export"
@@ -61,6 +62,7 @@ func TestGivenEveryAttributeWhenAdvertisedThenEachRouterHasItAsItsKindOfSessionC
 	)
 	for _, release := range frr.Releases() {
 		t.Run(string(release), func(t *testing.T) {
+			t.Parallel()
 			node := frr.Start(t, frr.Options{Release: release, Config: render(t, announce.Compute(read(t, "testdata/attributes.in.yaml")).BGP)})
 			start := func(name string, asn, subnet int, port, extra string) *frr.Instance {
 				router := frr.Start(t, frr.Options{Release: release, Name: name, Listen: true, Config: routerConf(asn, subnet, extra)})

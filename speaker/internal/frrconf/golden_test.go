@@ -68,8 +68,10 @@ func TestGivenSceneWhenRenderedThenFileIsAsCommitted(t *testing.T) {
 }
 
 func TestGivenSceneWhenRenderedThenEveryFRRAcceptsTheFile(t *testing.T) {
+	t.Parallel()
 	for _, g := range goldens(t) {
 		t.Run(g.name, func(t *testing.T) {
+			t.Parallel()
 			frr.CheckSyntax(t, render(t, announce.Compute(g.in).BGP))
 		})
 	}

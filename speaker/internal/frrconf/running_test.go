@@ -62,11 +62,14 @@ func daemons(t *testing.T, i *frr.Instance) map[string]*frrdelta.Config {
 }
 
 func TestGivenRenderedFileWhenFRRRunsItThenItPrintsTheSameLines(t *testing.T) {
+	t.Parallel()
 	for _, g := range goldens(t) {
 		t.Run(g.name, func(t *testing.T) {
+			t.Parallel()
 			conf := render(t, announce.Compute(g.in).BGP)
 			for _, release := range frr.Releases() {
 				t.Run(string(release), func(t *testing.T) {
+					t.Parallel()
 					i := frr.Start(t, frr.Options{Release: release, Config: conf})
 					_, running, _ := strings.Cut(i.Vtysh(t, "show running-config"), "Current configuration:")
 					got := statements(running, func(line string) string {

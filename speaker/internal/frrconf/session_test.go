@@ -92,8 +92,10 @@ exit
 }
 
 func TestGivenSessionsWhenAdvertisedThenRoutersGetWhatWasAskedAndNothingElse(t *testing.T) {
+	t.Parallel()
 	for _, release := range frr.Releases() {
 		t.Run(string(release), func(t *testing.T) {
+			t.Parallel()
 			bgp := announce.Compute(read(t, "testdata/two-routers.in.yaml")).BGP
 			node := frr.Start(t, frr.Options{Release: release, Config: render(t, bgp)})
 			inside := frr.Start(t, frr.Options{Release: release, Name: "inside", Listen: true, Config: routerConf(64512, 100, "")})
