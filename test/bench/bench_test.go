@@ -109,9 +109,9 @@ func (s *scene) comeAndGo(b *testing.B, others string) {
 	r.Durations(idleTitle, others+": deleted → withdrawn at the router", gone, routeTarget)
 	r.Durations(idleTitle, others+": FRR alone, network line → route", floor, "")
 	r.Durations(idleTitle, others+": FRR alone, no network line → withdrawn", floorGone, "")
-	r.Value(valuesTitle, others+": created → address, as multiple of the request that creates it", ratio(address.Median(), create.Median()), addressRatioTarget)
-	r.Value(valuesTitle, others+": created → route, as multiple of FRR alone", ratio(route.Median(), floor.Median()), "")
-	r.Value(valuesTitle, others+": deleted → withdrawn, as multiple of FRR alone", ratio(gone.Median(), floorGone.Median()), "")
+	r.Value(valuesTitle, others+": created → address, as multiple of the request that creates it", Ratio(address.Median(), create.Median()), addressRatioTarget)
+	r.Value(valuesTitle, others+": created → route, as multiple of FRR alone", Ratio(route.Median(), floor.Median()), "")
+	r.Value(valuesTitle, others+": deleted → withdrawn, as multiple of FRR alone", Ratio(gone.Median(), floorGone.Median()), "")
 	s.stages(others, passages)
 }
 

@@ -67,8 +67,8 @@ func (s *scene) bursts(b *testing.B) {
 		b.Run(row.name, func(b *testing.B) { metrics(b, "", row.samples) })
 		s.report.Durations(burstTitle, row.what, row.samples, row.target)
 	}
-	s.report.Value(valuesTitle, "1,000 at once: all routes, as multiple of the API server alone", ratio(routed.Median(), accepted.Median()), "1.50")
-	s.report.Value(valuesTitle, "1,000 at once: all routes, as multiple of the API server alone with status", ratio(routed.Median(), written.Median()), "")
+	s.report.Value(valuesTitle, "1,000 at once: all routes, as multiple of the API server alone", Ratio(routed.Median(), accepted.Median()), "1.50")
+	s.report.Value(valuesTitle, "1,000 at once: all routes, as multiple of the API server alone with status", Ratio(routed.Median(), written.Median()), "")
 	s.resources(s.usages(b), "after 1,000 at once")
 	last := all[rounds-1]
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }

@@ -232,8 +232,6 @@ func metrics(b *testing.B, prefix string, s Samples) {
 	b.ReportMetric(0, "ns/op") // the time of an iteration, with its pauses, means nothing
 }
 
-func ratio(a, b time.Duration) string { return fmt.Sprintf("%.2f", float64(a)/float64(b)) }
-
 // counted writes a number of Services.
 func counted(n int) string {
 	if n >= 1000 {

@@ -132,3 +132,6 @@ func (t *table) write(b *strings.Builder) {
 		line(cells)
 	}
 }
+
+// Ratio writes how many times as long as b a took.
+func Ratio(a, b time.Duration) string { return fmt.Sprintf("%.2f", float64(a)/float64(b)) }

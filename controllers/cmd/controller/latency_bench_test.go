@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -18,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/controllers/internal/service"
 )
 
 // creators is how many clients create Services at a time in a burst.
@@ -167,17 +171,17 @@ func BenchmarkBurst(b *testing.B) {
 	}
 	small.report(b)
 	large.report(b)
-	b.Logf("a Service among %d costs %.2f of the CPU time and %.2f of the allocation of one among %d",
-		large.n, middle(large.cpu)/middle(small.cpu), middle(large.allocated)/middle(small.allocated), small.n)
-	b.ReportMetric(middle(large.cpu)/middle(small.cpu), "CPU-large/small")
+	b.Logf("a Service among %d costs %.2f of the work, %.2f of the CPU time and %.2f of the allocation of one among %d", large.n,
+		middle(large.work)/middle(small.work), middle(large.cpu)/middle(small.cpu), middle(large.allocated)/middle(small.allocated), small.n)
+	b.ReportMetric(middle(large.work)/middle(small.work), "work-large/small")
 }
 
 // crowd is what bursts of n Services took, an entry for each burst.
 type crowd struct {
 	n int
 	// of is the time until all have addresses, as a multiple of what the API server alone takes; cpu is in milliseconds and allocated in kilobytes
-	// for each Service, peak is the controller's resident memory in MiB.
-	of, cpu, allocated, peak []float64
+	// for each Service; work is cpu in units of what measureSpeed found during the burst; peak is the controller's resident memory in MiB.
+	of, cpu, work, allocated, peak []float64
 }
 
 // measure makes one burst.
@@ -189,8 +193,8 @@ func (c *crowd) measure(b *testing.B) {
 	writes := (before + after) / 2
 	c.of = append(c.of, all.Seconds()/writes.Seconds())
 	last := len(c.of) - 1
-	b.Logf("%d at once: API server alone %.2f s before and %.2f s after, with controller %.2f s until all have addresses: %.2f of it; a Service %.2f CPU-ms, %.1f KB allocated; peak %.0f MiB",
-		c.n, before.Seconds(), after.Seconds(), all.Seconds(), c.of[last], c.cpu[last], c.allocated[last], c.peak[last])
+	b.Logf("%d at once: API server alone %.2f s before and %.2f s after, with controller %.2f s until all have addresses: %.2f of it; a Service %.2f CPU-ms (%.2f units), %.1f KB allocated; peak %.0f MiB",
+		c.n, before.Seconds(), after.Seconds(), all.Seconds(), c.of[last], c.cpu[last], c.work[last], c.allocated[last], c.peak[last])
 }
 
 // together returns how long it takes until all Services of a burst have addresses of a controller, and notes what that cost the controller.
@@ -210,6 +214,7 @@ func (c *crowd) together(b *testing.B) time.Duration {
 		allocated, ok = p.allocated(b, token)
 		return ok, "none"
 	})
+	speed := measureSpeed(b)
 	cpu := p.cpu(b)
 	start, _ := w.burst(b, c.n, nothing)
 	var last time.Time
@@ -219,12 +224,14 @@ func (c *crowd) together(b *testing.B) time.Duration {
 		}
 	}
 	used := p.cpu(b) - cpu
+	unit := speed()
 	after, ok := p.allocated(b, token)
 	if !ok {
 		b.Fatal("the controller shows no metrics after the burst")
 	}
 	each := float64(c.n)
 	c.cpu = append(c.cpu, float64(used.Microseconds())/1000/each)
+	c.work = append(c.work, used.Seconds()/unit.Seconds()/each)
 	c.allocated = append(c.allocated, (after-allocated)/1000/each)
 	c.peak = append(c.peak, p.memory(b, "VmHWM"))
 	return last.Sub(start)
@@ -233,12 +240,58 @@ func (c *crowd) together(b *testing.B) time.Duration {
 // report prints the medians.
 func (c *crowd) report(b *testing.B) {
 	b.Helper()
-	b.Logf("%d at once, medians of %d: %.2f of the API server alone, a Service %.2f CPU-ms and %.1f KB allocated; peak %.0f MiB at most",
-		c.n, len(c.of), middle(c.of), middle(c.cpu), middle(c.allocated), slices.Max(c.peak))
+	b.Logf("%d at once, medians of %d: %.2f of the API server alone, a Service %.2f CPU-ms (%.2f units) and %.1f KB allocated; peak %.0f MiB at most",
+		c.n, len(c.of), middle(c.of), middle(c.cpu), middle(c.work), middle(c.allocated), slices.Max(c.peak))
 	unit := fmt.Sprint("-", c.n)
 	b.ReportMetric(middle(c.of), "of-API-server"+unit)
 	b.ReportMetric(middle(c.cpu), "CPU-ms"+unit)
 	b.ReportMetric(slices.Max(c.peak), "peak-MiB"+unit)
+}
+
+// measureSpeed takes from time to time, until the returned function is called, the CPU time that a fixed piece of work needs, a little of what a
+// controller does, and returns the mean: the unit in which CPU time is the same on a machine that is fast now and slow then.
+func measureSpeed(b *testing.B) func() time.Duration {
+	b.Helper()
+	stop, result := make(chan struct{}), make(chan time.Duration, 1)
+	go func() {
+		runtime.LockOSThread() // the clock is that of a thread
+		defer runtime.UnlockOSThread()
+		svc := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "default", Annotations: map[string]string{v1beta1.AnnotationAllocatedFromPool: "p"}}}
+		var total time.Duration
+		for n := time.Duration(1); ; n++ {
+			began := threadTime(b)
+			for range 100 {
+				body, err := json.Marshal(svc)
+				if err != nil {
+					b.Error(err)
+				}
+				if err := json.Unmarshal(body, &corev1.Service{}); err != nil {
+					b.Error(err)
+				}
+			}
+			total += threadTime(b) - began
+			select {
+			case <-stop:
+				result <- total / n
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}()
+	return func() time.Duration {
+		close(stop)
+		return <-result
+	}
+}
+
+// threadTime returns the CPU time that this thread has used.
+func threadTime(b *testing.B) time.Duration {
+	b.Helper()
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		b.Error(err)
+	}
+	return time.Duration(t.Nano())
 }
 
 // middle returns the median.
@@ -274,16 +327,17 @@ func fresh(b *testing.B) *world {
 	return newWorld(b)
 }
 
-// alone returns how long an API server without a controller takes for the same writes: n Services, each followed by a patch like the
-// controller's, in the view of the same watch. It is an API server of its own, as one gets slower with every object that it had and has no more.
+// alone returns how long an API server without a controller takes for the same writes: n Services, each followed by a patch that says what the
+// controller's says, in the view of the same watch. It is an API server of its own, as one gets slower with every object that it had and has no more.
 func alone(b *testing.B, n int) time.Duration {
 	b.Helper()
 	w := fresh(b)
 	a := w.watchArrivals(b)
 	defer a.stop()
-	body := fmt.Sprintf(`{"metadata":{"annotations":{%q:"p"}},"status":{"loadBalancer":{"ingress":[{"ip":"10.0.0.1"}]}}}`,
-		v1beta1.AnnotationAllocatedFromPool)
 	_, took := w.burst(b, n, func(ctx context.Context, w *world, svc *corev1.Service) error {
+		body := fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{%q:"p"}},"status":{"loadBalancer":{"ingress":[{"ip":"10.0.0.1"}]},"conditions":[{`+
+			`"type":%q,"status":"True","reason":%q,"message":"the Service has the addresses it asks for","lastTransitionTime":%q}]}}`,
+			svc.UID, v1beta1.AnnotationAllocatedFromPool, service.ConditionAllocated, service.ReasonAllocated, time.Now().UTC().Format(time.RFC3339))
 		return w.Status().Patch(ctx, svc, client.RawPatch(types.StrategicMergePatchType, []byte(body)))
 	})
 	return took
