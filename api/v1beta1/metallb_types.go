@@ -255,6 +255,13 @@ type MetalLBSpec struct {
 	// +optional
 	BGPDrain *BGPDrain `json:"bgpDrain,omitempty"`
 
+	// bgpShutdown says how BGP sessions end when the pod of a speaker is deleted:
+	// by a rolling update, a shutdown of the node or by hand. Unset means in
+	// order, after 5 seconds in which routers can choose other routes; sessions
+	// with enableGracefulRestart are left to it.
+	// +optional
+	BGPShutdown *BGPShutdown `json:"bgpShutdown,omitempty"`
+
 	// memberlist adjusts the gossip by which speakers know who of them is
 	// alive. Only layer 2 makes use of it.
 	// +optional
@@ -296,6 +303,42 @@ type BGPDrain struct {
 	// it, and the address is then announced nowhere.
 	// +optional
 	KeepLastAnnouncer *bool `json:"keepLastAnnouncer,omitempty"`
+}
+
+// BGPShutdownMode is how BGP sessions end when the pod of a speaker is deleted.
+//
+// +kubebuilder:validation:Enum=PerPeer;Withdraw
+type BGPShutdownMode string
+
+const (
+	// BGPShutdownPerPeer leaves the sessions on which graceful restart was
+	// negotiated to it, and closes all others in order. The default.
+	BGPShutdownPerPeer BGPShutdownMode = "PerPeer"
+	// BGPShutdownWithdraw closes all sessions in order.
+	BGPShutdownWithdraw BGPShutdownMode = "Withdraw"
+)
+
+// BGPShutdown is how the BGP sessions of a node end before its FRR does. Those
+// that are closed in order first have all routes announced again as the last to
+// be chosen, with the community GRACEFUL_SHUTDOWN (RFC 8326) and, over iBGP, a
+// LOCAL_PREF of 0. After a wait the router gets the NOTIFICATION Cease,
+// Administrative Shutdown. The node forwards traffic all the while.
+type BGPShutdown struct {
+	// mode is which sessions are closed in order. PerPeer: those on which graceful
+	// restart was not negotiated; routers keep the routes of the others until the
+	// new pod is there or their restart time is over. Withdraw: all of them.
+	// Unset means PerPeer.
+	// +optional
+	Mode BGPShutdownMode `json:"mode,omitempty"`
+
+	// waitSeconds is how long routes are announced as the last to be chosen before
+	// their sessions are closed: the time that routers take to move the traffic.
+	// The pod ends so much later, unless it announces nothing. 0 closes sessions
+	// at once. Unset means 5.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=600
+	WaitSeconds *int32 `json:"waitSeconds,omitempty"`
 }
 
 // MetalLBStatus is what became of the installation.

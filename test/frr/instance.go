@@ -292,6 +292,28 @@ func (i *Instance) Kill(tb testing.TB, daemon string) {
 	})
 }
 
+// StopFRR ends watchfrr and all daemons at once and the hard way, as the end of a container does, and returns when they are gone. StartFRR
+// starts them again.
+func (i *Instance) StopFRR(tb testing.TB) {
+	tb.Helper()
+	names := append([]string{"watchfrr"}, i.Daemons()...)
+	Eventually(tb, Patience, func() error {
+		var left []string
+		for _, name := range names { // watchfrr first: it would start the others again
+			if pid, err := i.DaemonPID(name); err == nil {
+				left = append(left, name)
+				if out, err := i.Run(tb.Context(), "kill", "-9", strconv.Itoa(pid)); err != nil {
+					return fmt.Errorf("kill %s: %w: %s", name, err, out)
+				}
+			}
+		}
+		if len(left) > 0 {
+			return fmt.Errorf("%v still run", left)
+		}
+		return nil
+	})
+}
+
 // Output is what the instance's processes have printed so far.
 func (i *Instance) Output() string { return i.log.String() }
 

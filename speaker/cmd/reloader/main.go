@@ -4,6 +4,8 @@
 //	reloader install DEST   copies itself, for images without a shell
 //	reloader prepare        writes what FRR needs to start; an init container
 //	reloader [run]          applies configurations and looks after FRR
+//	reloader leave          ends the BGP sessions in order; what Kubernetes
+//	                        calls before it stops the FRR container
 package main
 
 import (
@@ -25,7 +27,8 @@ import (
 
 type options struct {
 	socket, configDir, runDir, vtysh, frrReload, logLevel string
-	drift                                                 time.Duration
+	drift, wait                                           time.Duration
+	closeAll                                              bool
 }
 
 func main() {
@@ -53,6 +56,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	flags.StringVar(&o.frrReload, "frr-reload", "/usr/lib/frr/frr-reload.py", "path of frr-reload.py")
 	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.DurationVar(&o.drift, "drift-interval", 10*time.Second, "time between two looks at whether FRR still runs what is wanted")
+	flags.DurationVar(&o.wait, "wait", 5*time.Second, "leave: time between making routes the last to be chosen and closing their sessions")
+	flags.BoolVar(&o.closeAll, "close-all", false, "leave: close the sessions on which graceful restart was negotiated, too")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -69,8 +74,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return reload.Prepare(o.configDir, o.runDir)
 	case "run":
 		return serve(ctx, o, stderr)
+	case "leave":
+		return leave(ctx, o, stderr)
 	}
-	return fmt.Errorf("unknown command %q: want install, prepare or run", command)
+	return fmt.Errorf("unknown command %q: want install, prepare, run or leave", command)
 }
 
 func install(dest string) error {
@@ -123,6 +130,22 @@ func serve(ctx context.Context, o options, stderr io.Writer) error {
 	cancel()
 	<-done
 	return err
+}
+
+// containerLog is the standard error of the container's first process. What a program prints that Kubernetes calls before it stops a
+// container is shown nowhere; what is written here is in the container's log.
+const containerLog = "/proc/1/fd/2"
+
+func leave(ctx context.Context, o options, stderr io.Writer) error {
+	if o.wait < 0 {
+		return fmt.Errorf("--wait is %v, want 0 or more", o.wait)
+	}
+	log := stderr
+	if file, err := os.OpenFile(containerLog, os.O_WRONLY|os.O_APPEND, 0); err == nil {
+		defer file.Close()
+		log = io.MultiWriter(file, stderr)
+	}
+	return reload.Leave(ctx, reload.LeaveOptions{RunDir: o.runDir, Wait: o.wait, CloseAll: o.closeAll, Log: newLogger(log, slog.LevelInfo)})
 }
 
 // newLogger writes one JSON object per line with the keys that users of such a

@@ -112,10 +112,11 @@ func startProgram(t *testing.T, cmd *exec.Cmd) (printed func() string) {
 func TestGivenWrongCommandLineWhenRunThenItSaysWhatIsWanted(t *testing.T) {
 	program := build(t)
 	for want, args := range map[string][]string{
-		"want install, prepare or run": {"dance"},
-		"want one argument":            {"install"},
-		"want more than 0":             {"run", "-drift-interval", "0s"},
-		"read --log-level":             {"run", "-log-level", "loud"},
+		"want install, prepare, run or leave": {"dance"},
+		"want one argument":                   {"install"},
+		"want more than 0":                    {"run", "-drift-interval", "0s"},
+		"read --log-level":                    {"run", "-log-level", "loud"},
+		"want 0 or more":                      {"leave", "-wait", "-1s"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()

@@ -164,20 +164,23 @@ func (d *differ) profiles(later bool) {
 	}
 }
 
-// networks withdraws, moves and adds prefixes. A prefix whose route-map has
-// changed is entered again, which makes bgpd apply it.
+// networks withdraws, moves and adds prefixes of routers that are there; new ones
+// have theirs already.
 func (d *differ) networks(changed map[string]bool) {
 	for _, id := range d.routerIDs() {
-		r := d.want.routers[id]
-		old := d.have.routers[id]
-		if old == nil {
-			old = newRouter()
+		if old := d.have.routers[id]; old != nil {
+			d.networksOf(id, old, d.want.routers[id], changed)
 		}
-		for _, name := range familyNames(old, r) {
-			gone, set := networkChanges(old.families[name].nets(), r.families[name].nets(), changed)
-			if len(gone)+len(set) > 0 {
-				d.step("bgpd", slices.Concat([]string{id.command(), "address-family " + name}, gone, set, []string{"exit-address-family", "exit"})...)
-			}
+	}
+}
+
+// networksOf does so for one router. A prefix whose route-map has changed is
+// entered again, which makes bgpd apply it.
+func (d *differ) networksOf(id routerID, old, r *router, changed map[string]bool) {
+	for _, name := range familyNames(old, r) {
+		gone, set := networkChanges(old.families[name].nets(), r.families[name].nets(), changed)
+		if len(gone)+len(set) > 0 {
+			d.step("bgpd", slices.Concat([]string{id.command(), "address-family " + name}, gone, set, []string{"exit-address-family", "exit"})...)
 		}
 	}
 }

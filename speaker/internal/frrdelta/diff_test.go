@@ -148,7 +148,7 @@ func TestGivenPolicyThatComesOrGoesWhenComparedThenItIsThereForAsLongAsSomething
 		order           []string
 	}{
 		"all comes": {empty, scene, []string{"profile p", "standard ml-tag-1", "route-map out permit 10", "route-map set-1 permit",
-			"neighbor 192.0.2.1 remote-as", "route-map out out", "192.0.2.1 activate", "network 10.0.0.1/32"}},
+			"network 10.0.0.1/32", "neighbor 192.0.2.1 remote-as", "route-map out out", "192.0.2.1 activate"}},
 		"all goes": {scene, empty, []string{"no router bgp 64512", "no route-map out", "no bgp large-community-list standard ml-tag-1", "no profile p"}},
 		"an advertisement comes first": {
 			scene,

@@ -6,7 +6,9 @@ import (
 )
 
 // routers removes, changes and makes `router bgp` blocks and their neighbors.
-// A new neighbor becomes active as the very last, with its policy in place.
+// A new neighbor becomes active as the very last, with its policy in place. That
+// of a new router finds all prefixes: a neighbor that kept those of a run before
+// drops what the first updates lack (RFC 4724, End-of-RIB).
 func (d *differ) routers() {
 	d.removedRouters()
 	for _, id := range d.routerIDs() {
@@ -18,6 +20,9 @@ func (d *differ) routers() {
 		unset, set := changes(old.settings, r.settings)
 		if fresh || len(unset)+len(set) > 0 {
 			d.inRouter(id, slices.Concat(unset, set))
+		}
+		if fresh {
+			d.networksOf(id, old, r, nil)
 		}
 		kept := d.sessions(id, old, r)
 		for _, name := range familyNames(old, r) {

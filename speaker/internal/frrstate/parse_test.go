@@ -48,6 +48,7 @@ func TestGivenAnOutputInWhichASessionEndedWithANotificationWhenParsedThenEveryFi
 		"messageStats":{"opensSent":1,"opensRecv":2,"notificationsSent":3,"updatesSent":4,"updatesRecv":5,"keepalivesSent":6,
 			"keepalivesRecv":7,"routeRefreshSent":8,"totalSent":9,"totalRecv":10},
 		"addressFamilyInfo":{"ipv6Unicast":{"acceptedPrefixCounter":3,"sentPrefixCounter":4},"ipv4Unicast":{"acceptedPrefixCounter":1,"sentPrefixCounter":2}},
+		"neighborCapabilities":{"gracefulRestart":"advertisedAndReceived"},"gracefulRestartInfo":{"localGrMode":"Restart"},
 		"lastResetTimerMsecs":1000,"lastErrorCodeSubcode":"060A","lastNotificationReason":"Cease/BFD Down","lastResetDueTo":"BGP Notification send"}}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -59,12 +60,26 @@ func TestGivenAnOutputInWhichASessionEndedWithANotificationWhenParsedThenEveryFi
 		Messages:  frrstate.Messages{OpensSent: 1, OpensReceived: 2, NotificationsSent: 3, UpdatesSent: 4, UpdatesReceived: 5, KeepalivesSent: 6, KeepalivesReceived: 7, RouteRefreshSent: 8, TotalSent: 9, TotalReceived: 10},
 		LastReset: "BGP Notification send", SinceReset: time.Second,
 		Notification: &frrstate.Notification{Sent: true, Code: 6, Subcode: 10, Text: "Cease/BFD Down"},
+		Restartable:  true,
 	}}
 	if diff := cmp.Diff(want, sessions); diff != "" {
 		t.Errorf("sessions (-want +got):\n%s", diff)
 	}
 	if sessions[0].Sent() != 6 || sessions[0].Accepted() != 4 {
 		t.Errorf("sums %d sent, %d accepted, want 6 and 4", sessions[0].Sent(), sessions[0].Accepted())
+	}
+}
+
+func TestGivenSessionsWhenGracefulRestartIsNotAgreedOnThenTheyAreNotRestartable(t *testing.T) {
+	for name, parts := range map[string]string{
+		"this node only helps":      `"neighborCapabilities":{"gracefulRestart":"advertisedAndReceived"},"gracefulRestartInfo":{"localGrMode":"Helper*"}`,
+		"the neighbor knows it not": `"neighborCapabilities":{"gracefulRestart":"advertised"},"gracefulRestartInfo":{"localGrMode":"Restart"}`,
+		"nothing is said":           `"neighborCapabilities":{}`,
+	} {
+		sessions, err := frrstate.ParseSessions([]byte(`{"default":{"192.0.2.1":{"bgpState":"Established",` + parts + `}}}`))
+		if err != nil || len(sessions) != 1 || sessions[0].Restartable {
+			t.Errorf("%s: %+v, error %v, want one that is not restartable", name, sessions, err)
+		}
 	}
 }
 

@@ -79,6 +79,9 @@ type Session struct {
 	SinceReset time.Duration
 	// Notification is the NOTIFICATION message of the last reset, nil when there was none.
 	Notification *Notification
+	// Restartable tells that graceful restart was negotiated for this node (RFC 4724): when the connection breaks without a NOTIFICATION, the
+	// neighbor keeps the routes until the session is back or the restart time is over.
+	Restartable bool
 }
 
 // Established tells whether routes can be exchanged.
@@ -167,7 +170,12 @@ type neighbor struct {
 			Sent     bool `json:"advertised"`
 			Received bool `json:"received"`
 		} `json:"multiprotocolExtensions"`
+		GracefulRestart string `json:"gracefulRestart"`
 	} `json:"neighborCapabilities"`
+	// GracefulRestart.Local is this node's part: Restart, Helper or Disable, with an asterisk where the neighbor's configuration says nothing.
+	GracefulRestart struct {
+		Local string `json:"localGrMode"`
+	} `json:"gracefulRestartInfo"`
 }
 
 // ParseSessions reads the output of CommandSessions into sessions sorted by key. A daemon without BGP instance has none.
@@ -206,7 +214,8 @@ func (n *neighbor) session(key Key) Session {
 		Keepalive: time.Duration(n.KeepaliveMS) * time.Millisecond,
 		LastReset: n.LastReset,
 		Ups:       n.Ups, Address: n.Address, RemoteAS: n.RemoteAS, LocalAS: n.LocalAS, RouterID: n.RouterID, RemoteID: n.RemoteID,
-		Filtered: n.Prefixes.Filtered,
+		Filtered:    n.Prefixes.Filtered,
+		Restartable: n.Capabilities.GracefulRestart == "advertisedAndReceived" && strings.HasPrefix(n.GracefulRestart.Local, "Restart"),
 	}
 	switch s.Address {
 	case "none":

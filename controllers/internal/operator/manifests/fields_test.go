@@ -28,7 +28,7 @@ var withoutEffect = map[string]string{
 
 // settings hold one value other than the zero value for every type of field that the spec has.
 var settings = []any{
-	"info", v1beta1.LogLevelDebug, v1beta1.BGPBackendNative, v1beta1.FencingStrict, []v1beta1.NodeImpairment{v1beta1.NodeNotReady}, true, []string{"10.0.0.0/8"}, map[string]string{"example.com/a": "b"},
+	"info", v1beta1.LogLevelDebug, v1beta1.BGPBackendNative, v1beta1.FencingStrict, v1beta1.BGPShutdownWithdraw, []v1beta1.NodeImpairment{v1beta1.NodeNotReady}, true, []string{"10.0.0.0/8"}, map[string]string{"example.com/a": "b"},
 	[]corev1.Toleration{{Key: "example.com/a", Operator: corev1.TolerationOpExists}},
 	&corev1.Affinity{PodAffinity: &corev1.PodAffinity{}},
 	&corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}},

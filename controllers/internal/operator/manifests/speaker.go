@@ -58,7 +58,7 @@ func speakerPod(spec v1beta1.MetalLBSpec, env Environment) corev1.PodTemplateSpe
 	pod.DNSPolicy = corev1.DNSDefault
 	pod.NodeSelector = nodeSelector(spec.NodeSelector)
 	pod.Tolerations = tolerations(spec.SpeakerTolerations)
-	pod.TerminationGracePeriodSeconds = new(int64(10))
+	pod.TerminationGracePeriodSeconds = new(int64(terminationSeconds + shutdownWait(spec)))
 	pod.Volumes = append(pod.Volumes,
 		// In memory: the configuration of FRR holds the passwords of BGP sessions, which belong on no disk.
 		inMemory(frrConfigVolume, "64Mi"),
@@ -72,7 +72,7 @@ func speakerPod(spec v1beta1.MetalLBSpec, env Environment) corev1.PodTemplateSpe
 		pod.Volumes = append(pod.Volumes, memberKey())
 	}
 	pod.InitContainers = []corev1.Container{installReloader(env), prepareFRR(env)}
-	pod.Containers = []corev1.Container{speakerContainer(spec, config, env), frrContainer(env), reloaderContainer(spec, env)}
+	pod.Containers = []corev1.Container{speakerContainer(spec, config, env), frrContainer(spec, env), reloaderContainer(spec, env)}
 	return template
 }
 
@@ -121,7 +121,7 @@ func prepareFRR(env Environment) corev1.Container {
 	return c
 }
 
-func frrContainer(env Environment) corev1.Container {
+func frrContainer(spec v1beta1.MetalLBSpec, env Environment) corev1.Container {
 	c := container(FRR, env.FRRImage, 0, FRRCapabilities()...)
 	// The official image has tini at this path, and so has the project's own.
 	c.Command = []string{"/sbin/tini", "--", "/usr/lib/frr/docker-start"}
@@ -129,6 +129,9 @@ func frrContainer(env Environment) corev1.Container {
 	// the other daemons as well. The start is looked at often, so that a new pod counts as ready when it is.
 	c.StartupProbe = execProbe(2, 60, bgpdAnswers()...)
 	c.ReadinessProbe = execProbe(30, 3, bgpdAnswers()...)
+	// What the image starts does not tell routers that it ends: so that is done before. It runs when the pod is deleted, and when the start
+	// fails: then it ends at once, because bgpd does not answer. It does not run when the container ends by itself.
+	c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: leaveCommand(spec)}}}
 	c.Resources = requests("20m", "96Mi")
 	c.VolumeMounts = frrMounts()
 	return c

@@ -39,7 +39,7 @@ func Validate(spec v1beta1.MetalLBSpec) field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("speakerGratuitousARPInterval"), interval.Duration.String(),
 			"must not be negative"))
 	}
-	return slices.Concat(errs, validateLayer2(spec, path), validateDrain(spec, path.Child("bgpDrain")))
+	return slices.Concat(errs, validateLayer2(spec, path), validateDrain(spec, path.Child("bgpDrain")), validateShutdown(spec, path.Child("bgpShutdown")))
 }
 
 func validateLayer2(spec v1beta1.MetalLBSpec, path *field.Path) field.ErrorList {

@@ -1,0 +1,109 @@
+package e2e_test
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/seed-551707bd/metallb-operator/test/lab"
+	"github.com/seed-551707bd/metallb-operator/test/lab/netns"
+	"github.com/seed-551707bd/metallb-operator/test/product"
+)
+
+// deleteSpeaker deletes the speaker's pod of a node, calls while it ends, and returns when the next one is ready and all sessions are up.
+func deleteSpeaker(ctx context.Context, node string, meanwhile func()) {
+	GinkgoHelper()
+	before, err := cluster.SpeakerPod(ctx, node)
+	Expect(err).NotTo(HaveOccurred())
+	kubectl(ctx, "delete", "pod", before.Name, "--namespace", product.Namespace, "--wait=false")
+	meanwhile()
+	Eventually(func(g Gomega) {
+		pod, err := cluster.SpeakerPod(ctx, node)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(pod.UID).NotTo(Equal(before.UID))
+		g.Expect(pod.Status.ContainerStatuses).To(And(Not(BeEmpty()), HaveEach(HaveField("Ready", true))))
+	}).WithContext(ctx).WithTimeout(2 * time.Minute).Should(Succeed())
+	established(ctx)
+}
+
+// changesWhile are the next hops that the router's kernel had for a prefix, one after the other, while act ran; none for a route that was
+// taken away.
+func changesWhile(ctx context.Context, prefix netip.Prefix, act func()) [][]netip.Addr {
+	GinkgoHelper()
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	events, err := cluster.WatchRoutes(watching, lab.RouterName)
+	Expect(err).NotTo(HaveOccurred())
+	all := make(chan [][]netip.Addr, 1)
+	go func() {
+		defer GinkgoRecover()
+		var seen [][]netip.Addr
+		for event, err := range events {
+			Expect(err).NotTo(HaveOccurred())
+			switch {
+			case event.Route.Prefix != prefix || event.Route.Protocol != netns.BGP:
+			case event.Deleted:
+				seen = append(seen, nil)
+			default:
+				seen = append(seen, event.Route.NextHops)
+			}
+		}
+		all <- seen
+	}()
+	act()
+	stop()
+	return <-all
+}
+
+var _ = Describe("A speaker's pod that is deleted", Ordered, func() {
+	const address = "203.0.113.192"
+
+	BeforeAll(func(ctx SpecContext) {
+		apply(ctx, documents(web("n1"), web("n2"), pool("leaving", "203.0.113.192/28"), advertisement("leaving", "leaving", ""), echo("leaving", "")))
+	})
+
+	It("lets the traffic move first, closes its sessions then, and loses nothing", func(ctx SpecContext) {
+		apply(ctx, peering)
+		Eventually(nextHops(host(address))).WithTimeout(time.Minute).Should(Equal(nodes4(1, 2)))
+		a := fromClient(ctx, address)
+		deleteSpeaker(ctx, "n1", func() {
+			By("yielding")
+			Eventually(sent(ctx, address+"/32")).Should(HaveKeyWithValue("n1", HaveField("Communities", ContainElement(Or(Equal("65535:0"), Equal("graceful-shutdown"))))))
+			Eventually(nextHops(host(address))).Should(Equal(nodes4(2)), "the router prefers whoever does not yield")
+			By("closing")
+			Eventually(sent(ctx, address+"/32")).Should(And(HaveLen(1), HaveKey("n2")))
+			text, err := cluster.Vtysh(ctx, lab.RouterName, "show bgp neighbors "+lab.NodeAddresses(1).IPv4.String())
+			Expect(err).NotTo(HaveOccurred())
+			Expect(text).To(ContainSubstring("Administrative Shutdown"))
+		})
+		Eventually(nextHops(host(address))).WithTimeout(time.Minute).Should(Equal(nodes4(1, 2)))
+		all := a.Stop()
+		AddReportEntry("asking "+address, all.String())
+		Expect(all.Lost()).To(BeZero(), all.String())
+	}, SpecTimeout(6*time.Minute))
+
+	It("with graceful restart changes nothing at the router", func(ctx SpecContext) {
+		var restarting []string // without the GoBGP peer, whose sessions have none: then the routes would yield for it
+		for one := range strings.SplitSeq(peering, "\n---\n") {
+			if !strings.Contains(one, "name: spy") {
+				restarting = append(restarting, strings.Replace(one, "spec: {", "spec: {enableGracefulRestart: true, ", 1))
+			}
+		}
+		apply(ctx, documents(restarting...))
+		Eventually(nextHops(host(address))).WithTimeout(time.Minute).Should(Equal(nodes4(1, 2)))
+		established(ctx)
+		a := fromClient(ctx, address)
+		seen := changesWhile(ctx, host(address), func() {
+			deleteSpeaker(ctx, "n1", func() {})
+			Consistently(nextHops(host(address)), "3s").Should(Equal(nodes4(1, 2)), "also when the router gives up what it only kept")
+		})
+		all := a.Stop()
+		AddReportEntry("asking "+address, all.String())
+		Expect(seen).To(HaveEach(Equal(nodes4(1, 2))), "the route and its next hops stay")
+		Expect(all.Lost()).To(BeZero(), all.String())
+	}, SpecTimeout(6*time.Minute))
+})
