@@ -184,6 +184,26 @@ func TestGivenPolicyThatComesOrGoesWhenComparedThenItIsThereForAsLongAsSomething
 	}
 }
 
+func TestGivenANeighborOfBothFamiliesWhenItBecomesActiveThenInBothAtOnceAndInAStepThatIsCarriedOutWhole(t *testing.T) {
+	const router = "router bgp 64512\n no bgp default ipv4-unicast\n neighbor 192.0.2.1 remote-as 64513\n neighbor eth1 interface remote-as external\n"
+	const active = " address-family ipv4 unicast\n  neighbor 192.0.2.1 activate\n  neighbor eth1 activate\n  neighbor eth1 route-map out out\n exit-address-family\n" +
+		" address-family ipv6 unicast\n  neighbor eth1 activate\n exit-address-family\n"
+	for name, running := range map[string]string{"the router is new": "!\n", "the router is there": "router bgp 64512\n no bgp default ipv4-unicast\n", "the neighbor is there": router} {
+		plan, full := frrdelta.Diff(daemonsRunning(running), frrdelta.Parse(router+active), frrdelta.Residue{})
+		if full != nil {
+			t.Fatalf("%s: %v", name, full)
+		}
+		want := []frrdelta.Step{
+			{Daemon: "bgpd", Lines: []string{"router bgp 64512", "address-family ipv4 unicast", "neighbor 192.0.2.1 activate", "exit-address-family", "exit"}},
+			{Daemon: "bgpd", Lines: []string{"router bgp 64512", "address-family ipv4 unicast", "neighbor eth1 activate", "exit-address-family",
+				"address-family ipv6 unicast", "neighbor eth1 activate", "exit-address-family", "exit"}},
+		}
+		if diff := cmp.Diff(want, plan.Steps[max(0, len(plan.Steps)-2):]); diff != "" {
+			t.Errorf("%s: the last steps (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestGivenLinesThatAreNotKnownWhenComparedThenTheCauseNamesTheLineUntilTheFileWasLoaded(t *testing.T) {
 	strange := scene + "router ospf\n network 10.0.0.0/8 area 0\nexit\n"
 	_, full := frrdelta.Diff(daemonsRunning(scene), frrdelta.Parse(strange), frrdelta.Residue{})

@@ -25,8 +25,12 @@ func (d *differ) routers() {
 			d.networksOf(id, old, r, nil)
 		}
 		kept := d.sessions(id, old, r)
+		starts := map[string][]string{}
 		for _, name := range familyNames(old, r) {
-			d.family(id, name, old, r, kept)
+			d.family(id, name, old, r, kept, starts)
+		}
+		for _, peer := range sorted(starts) {
+			d.inRouter(id, starts[peer])
 		}
 	}
 }
@@ -84,8 +88,10 @@ func (d *differ) sessions(id routerID, old, r *router) map[string]bool {
 }
 
 // family changes what a neighbor does in an address family: it stops being
-// active first, its policy changes next, and it becomes active last.
-func (d *differ) family(id routerID, name string, old, r *router, kept map[string]bool) {
+// active first, its policy changes next. The lines by which it becomes active are
+// added to starts: it must in all families at once, as a session that opens
+// without one of them is reset for it.
+func (d *differ) family(id routerID, name string, old, r *router, kept map[string]bool, starts map[string][]string) {
 	have, want := old.families[name].peers(), r.families[name].peers()
 	peers := map[string]bool{}
 	for peer := range want {
@@ -103,9 +109,11 @@ func (d *differ) family(id routerID, name string, old, r *router, kept map[strin
 			before = nil // it was made anew
 		}
 		unset, set := changes(before, want[peer])
-		do.add(slices.Concat(unset, set))
+		if start := do.add(slices.Concat(unset, set)); len(start) > 0 {
+			starts[peer] = slices.Concat(starts[peer], []string{"address-family " + name}, start, []string{"exit-address-family"})
+		}
 	}
-	lines := slices.Concat(do.stop, do.policy, do.start)
+	lines := slices.Concat(do.stop, do.policy)
 	if len(lines) == 0 {
 		return
 	}
@@ -113,17 +121,18 @@ func (d *differ) family(id routerID, name string, old, r *router, kept map[strin
 }
 
 // stages are the lines of an address family in the order in which they are sent.
-type stages struct{ stop, policy, start []string }
+type stages struct{ stop, policy []string }
 
-// add takes the lines of one neighbor.
-func (s *stages) add(lines []string) {
+// add takes the lines of one neighbor and returns those that come when all else is
+// there.
+func (s *stages) add(lines []string) (start []string) {
 	var late []string
 	for _, line := range lines {
 		switch {
 		case strings.HasSuffix(line, " activate") && strings.HasPrefix(line, "no "):
 			s.stop = append(s.stop, line)
 		case strings.HasSuffix(line, " activate"):
-			s.start = append(s.start, line)
+			start = append(start, line)
 		case strings.HasPrefix(line, "no ") && (strings.Contains(line, " route-map ") || strings.Contains(line, " prefix-list ")):
 			late = append(late, line) // a filter goes when the new one is there
 		default:
@@ -131,4 +140,5 @@ func (s *stages) add(lines []string) {
 		}
 	}
 	s.policy = append(s.policy, late...)
+	return start
 }
