@@ -263,6 +263,20 @@ func (i *Instance) Vtysh(tb testing.TB, commands ...string) string {
 	return out
 }
 
+// Resize changes how much fits into a directory of the instance that is a file system in memory, /etc/frr for instance: "64k".
+func (i *Instance) Resize(tb testing.TB, dir, size string) {
+	tb.Helper()
+	root, err := Root(tb.Context(), i.Release)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	// The machine's own mount: not every release's root has one.
+	cmd := exec.CommandContext(tb.Context(), "nsenter", "-t", strconv.Itoa(i.pid), "-m", "--", "mount", "-o", "remount,size="+size, filepath.Join(root, dir))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("resize %s to %s: %v\n%s", dir, size, err, out)
+	}
+}
+
 // DaemonPID returns a daemon's process id inside the instance.
 func (i *Instance) DaemonPID(daemon string) (int, error) {
 	for pid, comm := range i.processes() {

@@ -127,17 +127,38 @@ func (w *world) startReloader() {
 	if out, err := exec.CommandContext(w.Context(), "cp", program, w.node.Path("/tmp/reloader")).CombinedOutput(); err != nil {
 		w.Fatalf("copy the reloader: %v: %s", err, out)
 	}
-	const socket = "/run/frr_reloader/reloader.sock"
-	cmd := w.node.Command(w.Context(), "/tmp/reloader", "run", "--socket="+socket, "--log-level=warn")
+	w.runReloader()
+	w.socket = w.node.Path(reloaderSocket)
+	w.reloader = frr.New(w.socket)
+	w.Cleanup(w.reloader.Close)
+}
+
+const reloaderSocket = "/run/frr_reloader/reloader.sock"
+
+// runReloader runs the reloader that is in place until the test ends, or killReloader is called.
+func (w *world) runReloader() {
+	w.Helper()
+	cmd := w.node.Command(w.Context(), "/tmp/reloader", "run", "--socket="+reloaderSocket, "--log-level=warn")
 	cmd.Stdout, cmd.Stderr = w.Output(), w.Output()
 	cmd.WaitDelay = time.Second // the program itself ends with the namespaces
 	if err := cmd.Start(); err != nil {
 		w.Fatal(err)
 	}
 	w.Cleanup(func() { _ = cmd.Wait() }) // the test's context has ended it
-	w.socket = w.node.Path(socket)
-	w.reloader = frr.New(w.socket)
-	w.Cleanup(w.reloader.Close)
+}
+
+// killReloader ends the reloader as a crash would.
+func (w *world) killReloader() {
+	w.Helper()
+	w.sh("pkill -KILL -x reloader")
+}
+
+// sh runs a shell command on the node.
+func (w *world) sh(command string) {
+	w.Helper()
+	if out, err := w.node.Run(w.Context(), "sh", "-c", command); err != nil {
+		w.Fatalf("%s: %v\n%s", command, err, out)
+	}
 }
 
 // refuseNeighbor puts a proxy before the reloader that answers to a configuration with this neighbor as the reloader does when FRR refuses

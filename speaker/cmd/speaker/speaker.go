@@ -117,7 +117,7 @@ func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.
 	loop := node.New(node.Options{
 		Node: s.Node, IgnoreExcludeLabel: s.IgnoreExcludeLB, Conf: s.conf(),
 		Trigger: trigger, Source: source, FRR: reloader, Layer2: layer2.responder, Membership: layer2.membership(),
-		Publisher: node.Publishers{publisher, routes, reporter}, Observe: measured.Event, Drain: s.Drain, Log: s.log,
+		Publisher: node.Publishers{publisher, routes, reporter}, Observe: publisher.Observe, Drain: s.Drain, Log: s.log,
 	})
 	s.running.Store(&running{loop: loop, layer2: layer2})
 	tasks, working := errgroup.WithContext(working)

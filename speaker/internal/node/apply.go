@@ -194,22 +194,29 @@ func (l *Loop) failed(ctx context.Context, a answer, how Outcome, words string) 
 	l.frr.how, l.frr.words, l.frr.failed, l.frr.retry = how, words, a.hash, time.Now().Add(l.frr.pause)
 }
 
-// watchFRR wakes the loop when FRR may run something else than was acknowledged, until ctx ends.
+// watchFRR wakes the loop when FRR may run something else than was acknowledged, or a daemon of it is away or back, until ctx ends.
 func (l *Loop) watchFRR(ctx context.Context) {
+	told := map[string]time.Time{} // when each daemon was told to be down last: who begins to follow anew is told again
 	for ctx.Err() == nil {
 		for event, err := range l.FRR.Events(ctx) {
-			if err == nil && l.Observe != nil {
+			if err != nil { // whatever happened meanwhile was missed
+				l.outage.forget()
+				l.look.Store(true)
+				l.Trigger.Pull()
+				continue
+			}
+			l.outage.note(event)
+			repeated := event.Kind == frr.DaemonDown && event.Time.Equal(told[event.Daemon]) && !event.Time.IsZero()
+			if l.Observe != nil && !repeated {
 				l.Observe(event)
 			}
-			switch {
-			case err != nil: // whatever happened meanwhile was missed
-			case event.Kind == frr.DaemonDown:
+			if event.Kind == frr.DaemonDown {
+				told[event.Daemon] = event.Time
 				l.Log.WarnContext(ctx, "FRR daemon is down", "event", event.Kind, "daemon", event.Daemon, "detail", event.Detail)
-				continue // it will say when it is up again
-			default:
+			} else {
 				l.Log.InfoContext(ctx, "FRR was looked after", "event", event.Kind, "daemon", event.Daemon, "detail", event.Detail)
+				l.look.Store(true)
 			}
-			l.look.Store(true)
 			l.Trigger.Pull()
 		}
 		select {

@@ -48,6 +48,7 @@ type Loop struct {
 	Options
 	health health
 	layer2 layer2
+	outage outage
 	// look is set when FRR may run something else than was acknowledged.
 	look atomic.Bool
 	// applying are the configurations on their way to FRR, at most one.
@@ -162,7 +163,8 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		return lastPause
 	}
 	moved, due := l.surroundings(ctx, view, start)
-	if view.Version == l.settled && !(moved && l.layer2.concerned(&l.config.snapshot)) {
+	away, news := l.outage.news()
+	if view.Version == l.settled && !news && !(moved && l.layer2.concerned(&l.config.snapshot)) {
 		return due
 	}
 	if view.Version != l.settled && l.noticed.IsZero() {
@@ -172,10 +174,10 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		snapshot, problems := intent.Build(view.Raw, l.config.snapshot)
 		l.config = config{version: view.ConfigVersion, snapshot: snapshot, problems: problems, applied: snapshot.Applied()}
 	}
-	if wait, occupied := l.occupied(start); occupied && !answered && !l.layer2.concerned(&l.config.snapshot) {
+	if wait, occupied := l.occupied(start); occupied && !answered && !news && !l.layer2.concerned(&l.config.snapshot) {
 		return soonest(wait, due) // nothing can be done or said yet, and deciding costs
 	}
-	report := Report{Problems: l.config.problems, Drain: l.drain.Drain}
+	report := Report{Problems: l.config.problems, Drain: l.drain.Drain, Away: away}
 	after := soonest(l.carryOut(ctx, view, start, &report), due)
 	if ctx.Err() != nil {
 		return 0
@@ -208,9 +210,10 @@ func (l *Loop) tell(view View, report *Report) {
 	case report.Outcome == Unreachable && time.Since(l.frr.failing) < patience:
 		report.Outcome, report.Words = Pending, ""
 	}
-	if report.Outcome == Pending && !l.layer2.concerned(&l.config.snapshot) {
+	if report.Outcome == Pending && report.Away == l.outage.told && !l.layer2.concerned(&l.config.snapshot) {
 		return // there is nothing to say yet
 	}
+	l.outage.told = report.Away
 	report.Applies, l.applies = l.applies, nil
 	report.Pass, l.spent = l.spent, 0
 	l.Publisher.Publish(*report)

@@ -187,9 +187,10 @@ type bench struct {
 	*reloader
 	*publisher
 	loop *node.Loop
-	// drain and membership are the loop's.
+	// drain, membership and observe are the loop's.
 	drain      node.DrainOptions
 	membership node.Membership
+	observe    func(frr.Event)
 }
 
 // run runs a loop in a bubble of its own time; then is called once the loop waits for the source to have synced.
@@ -204,7 +205,7 @@ func run(t *testing.T, setUp func(*bench), then func(*bench)) {
 		b.loop = node.New(node.Options{
 			Node: "n1", Conf: frrconf.Options{Hostname: "n1"}, Trigger: trigger,
 			Source: b.source, FRR: b.reloader, Publisher: b.publisher, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-			Drain: b.drain, Membership: b.membership,
+			Drain: b.drain, Membership: b.membership, Observe: b.observe,
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -466,6 +467,37 @@ func TestGivenAnAcknowledgedConfigurationWhenFRRWasRepairedThenItIsAppliedAgain(
 		if len(b.got()) != 2 {
 			t.Errorf("applied %d times, want once more after bgpd came back", len(b.got()))
 		}
+	})
+}
+
+func TestGivenADaemonThatIsAwayWhenThatIsToldThenItIsReportedAtOnceAndUntilItIsBack(t *testing.T) {
+	var observed atomic.Int32
+	run(t, func(b *bench) { close(b.synced); b.observe = func(frr.Event) { observed.Add(1) } }, func(b *bench) {
+		away := func(want string, outcome node.Outcome) {
+			t.Helper()
+			synctest.Wait()
+			if r := b.last(t); r.Away != want || r.Outcome != outcome {
+				t.Errorf("reported away %q with outcome %d, want %q and %d", r.Away, r.Outcome, want, outcome)
+			}
+		}
+		down := frr.Event{Time: time.Now(), Kind: frr.DaemonDown, Daemon: "bgpd", Detail: "does not answer"}
+		b.events <- down
+		away("bgpd does not answer", node.Applied)
+		before := b.publisher.count()
+		b.events <- down // as to who asks again
+		synctest.Wait()
+		if observed.Load() != 1 || b.publisher.count() != before {
+			t.Errorf("the same was observed %d times and reported %d times more", observed.Load(), b.publisher.count()-before)
+		}
+		// FRR is being given something, which does not come about.
+		b.takes = time.Hour
+		b.announce("10.0.0.1")
+		b.events <- frr.Event{Time: time.Now(), Kind: frr.DaemonDown, Daemon: "bfdd", Detail: "has ended"}
+		away("bfdd has ended, bgpd does not answer", node.Pending)
+		b.events <- frr.Event{Time: time.Now(), Kind: frr.DaemonUp, Daemon: "bgpd"}
+		away("bfdd has ended", node.Pending)
+		b.events <- frr.Event{Time: time.Now(), Kind: frr.DaemonUp, Daemon: "bfdd"}
+		away("", node.Pending)
 	})
 }
 

@@ -62,6 +62,8 @@ type Report struct {
 	Outcome Outcome
 	// Words explain an Outcome other than Applied and Pending: FRR's own for Refused.
 	Words string
+	// Away says which daemons of FRR have ended or do not answer, "" when none: "bgpd does not answer". It is so whatever the Outcome.
+	Away string
 	// Applies are what was done to FRR since the Report before, in order; none when nothing had to be.
 	Applies []Application
 	// Pass is how long deciding took since the Report before, without Apply.

@@ -10,10 +10,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/ipam"
 )
@@ -40,9 +42,11 @@ const (
 	maxMessage = 1024
 )
 
-// note is what an event on a Service tells.
+// note is what an event on a Service tells, or one on a ConfigurationState.
 type note struct {
-	service         ipam.ServiceKey
+	service ipam.ServiceKey
+	// state names the ConfigurationState that it is about; then there is no service.
+	state           types.NamespacedName
 	warning         bool
 	reason, message string
 	// protocol is for the log; "" is layer 2.
@@ -64,6 +68,14 @@ type eventSender struct {
 	mu    sync.Mutex
 	queue []pending
 	wake  chan struct{}
+}
+
+// object is what the note is about.
+func (n *note) object() (kind schema.GroupVersionKind, key types.NamespacedName) {
+	if n.state != (types.NamespacedName{}) {
+		return v1beta1.GroupVersion.WithKind("ConfigurationState"), n.state
+	}
+	return corev1.SchemeGroupVersion.WithKind("Service"), types.NamespacedName{Namespace: n.service.Namespace, Name: n.service.Name}
 }
 
 // pending is a note that waits to be sent.
@@ -131,7 +143,8 @@ func (e *eventSender) run(ctx context.Context) {
 				break
 			}
 			if time.Since(n.since) > eventAge || !again(err) {
-				e.log.WarnContext(ctx, "cannot write an event", "op", "publish", "service", n.service.String(), "reason", n.reason, "error", err)
+				kind, key := n.object()
+				e.log.WarnContext(ctx, "cannot write an event", "op", "publish", "kind", kind.Kind, "object", key.String(), "reason", n.reason, "error", err)
 				break
 			}
 			select {
@@ -159,7 +172,7 @@ func again(err error) bool {
 	return !apierrors.IsForbidden(err) && !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err)
 }
 
-// send writes one event, unless there is nobody to tell because the Service is gone, or too much was told.
+// send writes one event, unless there is nobody to tell because the object is gone, or too much was told.
 func (e *eventSender) send(ctx context.Context, n *pending) error {
 	if n.event == nil {
 		if wanted, err := e.prepare(ctx, n); err != nil || !wanted {
@@ -175,7 +188,8 @@ func (e *eventSender) send(ctx context.Context, n *pending) error {
 		err = e.client.Create(ctx, n.event)
 	}
 	if err != nil {
-		return fmt.Errorf("write an event on Service %s: %w", n.service, err)
+		kind, key := n.object()
+		return fmt.Errorf("write an event on %s %s: %w", kind.Kind, key, err)
 	}
 	e.correlator.UpdateState(n.event)
 	return nil
@@ -183,18 +197,20 @@ func (e *eventSender) send(ctx context.Context, n *pending) error {
 
 // prepare finds out what to send, and whether anything.
 func (e *eventSender) prepare(ctx context.Context, n *pending) (wanted bool, err error) {
-	about := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}}
+	kind, key := n.object()
+	about := &metav1.PartialObjectMetadata{}
+	about.SetGroupVersionKind(kind)
 	// Who shows the events of an object looks for its UID.
-	err = e.client.Get(ctx, types.NamespacedName{Namespace: n.service.Namespace, Name: n.service.Name}, about)
+	err = e.client.Get(ctx, key, about)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("read Service %s, which an event is about: %w", n.service, err)
+		return false, fmt.Errorf("read %s %s, which an event is about: %w", kind.Kind, key, err)
 	}
 	result, err := e.correlator.EventCorrelate(e.event(n, about))
 	if err != nil {
-		return false, fmt.Errorf("compare an event on Service %s with earlier ones: %w", n.service, err)
+		return false, fmt.Errorf("compare an event on %s %s with earlier ones: %w", kind.Kind, key, err)
 	}
 	if result.Skip {
 		return false, nil
@@ -206,18 +222,19 @@ func (e *eventSender) prepare(ctx context.Context, n *pending) (wanted bool, err
 }
 
 func (e *eventSender) event(n *pending, about *metav1.PartialObjectMetadata) *corev1.Event {
-	kind := corev1.EventTypeNormal
+	level := corev1.EventTypeNormal
 	if n.warning {
-		kind = corev1.EventTypeWarning
+		level = corev1.EventTypeWarning
 	}
+	kind, key := n.object()
 	at := metav1.NewTime(n.since)
 	return &corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{Namespace: n.service.Namespace, Name: fmt.Sprintf("%s.%x", n.service.Name, time.Now().UnixNano())},
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: fmt.Sprintf("%s.%x", key.Name, time.Now().UnixNano())},
 		InvolvedObject: corev1.ObjectReference{
-			APIVersion: "v1", Kind: "Service", Namespace: n.service.Namespace, Name: n.service.Name, UID: about.UID,
+			APIVersion: kind.GroupVersion().String(), Kind: kind.Kind, Namespace: key.Namespace, Name: key.Name, UID: about.UID,
 			ResourceVersion: about.ResourceVersion,
 		},
-		Type: kind, Reason: n.reason, Message: cut(n.message, maxMessage),
+		Type: level, Reason: n.reason, Message: cut(n.message, maxMessage),
 		FirstTimestamp: at, LastTimestamp: at, Count: 1,
 		Source: corev1.EventSource{Component: component, Host: e.node}, ReportingController: component, ReportingInstance: e.node,
 	}

@@ -82,6 +82,8 @@ type Publisher struct {
 	events   *eventSender
 	lost     lost
 	synced   []func() bool
+	// away are FRR's daemons that were told to be down; it belongs to who calls Observe.
+	away map[string]bool
 }
 
 // New returns a Publisher. The cache is not started yet.
@@ -89,6 +91,7 @@ func New(ctx context.Context, o Options) (*Publisher, error) {
 	p := &Publisher{
 		Options: o, owner: &owner{pod: types.NamespacedName{Namespace: o.Namespace, Name: o.Pod}},
 		verdict: newMailbox[verdict](), news: newMailbox[standing](), decided: newMailbox[announce.Node](), events: newEventSender(o.Client, o.Node, o.Log),
+		away: map[string]bool{},
 	}
 	var err error
 	if p.bgp, err = newRegister(o, p.owner, bgpStatus, func(ipam.ServiceKey) {}); err != nil {
@@ -166,7 +169,7 @@ func (p *Publisher) digest(ctx context.Context) {
 		}
 		now, _ := p.news.get()
 		problems = p.logProblems(ctx, problems, now.report.Problems)
-		if now.report.Outcome != 0 {
+		if now.report.Outcome != 0 || now.report.Away != "" {
 			v := judge(now)
 			v.drain = now.drain(p.Node)
 			if !v.equal(said) { // with the same, there is nothing to write

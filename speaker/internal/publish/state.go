@@ -65,11 +65,17 @@ func judge(s standing) verdict {
 		first = "FRR refuses the configuration and keeps running the one before: " + r.Words
 	case node.Unreachable:
 		v.result, v.reason = v1beta1.ConfigurationUnknown, v1beta1.ReasonInfraError
-		first = "FRR cannot be reached and keeps running what it runs: " + r.Words
+		first = "FRR cannot be given the configuration and keeps running what it runs: " + r.Words
 	case node.Failed:
 		v.result, v.reason = v1beta1.ConfigurationUnknown, v1beta1.ReasonUnknownError
 		first = "the configuration could not be applied; FRR keeps running what it runs: " + r.Words
 	case node.Applied, node.Pending:
+	}
+	if r.Away != "" && first == "" {
+		first = "FRR is not whole, and is being looked after: " + r.Away
+		if v.result == v1beta1.ConfigurationValid {
+			v.result, v.reason = v1beta1.ConfigurationUnknown, v1beta1.ReasonInfraError
+		}
 	}
 	if first != "" {
 		lines = slices.Insert(lines, 0, first)

@@ -235,8 +235,8 @@ func (e *Engine) keep(a *attempt) error {
 
 // checkDrift looks whether FRR still runs what is wanted and puts it right.
 func (e *Engine) checkDrift(ctx context.Context) {
-	limited, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
+	limited, done := e.limited(ctx)
+	defer done()
 	if err := e.repair(limited, "drift"); err != nil && ctx.Err() == nil {
 		e.o.Log.Warn("FRR could not be compared with the wanted configuration", "event", "drift", "error", err.Error())
 	}

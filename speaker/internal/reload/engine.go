@@ -81,6 +81,11 @@ type Engine struct {
 	mu      sync.Mutex
 	pending *request
 	status  frr.Status
+	// down has the event of each daemon that is told to be down, hung those that do not answer.
+	down map[string]frr.Event
+	hung map[string]bool
+	// interrupt ends what is being done with FRR, nil while nothing is.
+	interrupt context.CancelCauseFunc
 }
 
 type wanted struct {
@@ -106,6 +111,8 @@ func New(o Options) *Engine {
 		o:       o,
 		daemons: newDaemons(o.RunDir),
 		wake:    make(chan struct{}, 1),
+		down:    map[string]frr.Event{},
+		hung:    map[string]bool{},
 		status:  frr.Status{Waiting: "the first look at FRR", Daemons: map[string]bool{}},
 	}
 }
@@ -167,10 +174,6 @@ func (e *Engine) setStatus(change func(*frr.Status)) {
 	change(&e.status)
 }
 
-// Follow yields the events from now on. The channel is closed when the context
-// ends or its reader falls behind.
-func (e *Engine) Follow(ctx context.Context) <-chan frr.Event { return e.events.subscribe(ctx) }
-
 // FollowSessions returns the last events of the BGP sessions and yields those from now on. The channel is closed when the context ends or its
 // reader falls behind.
 func (e *Engine) FollowSessions(ctx context.Context) ([]frr.SessionEvent, <-chan frr.SessionEvent) {
@@ -213,7 +216,7 @@ func (e *Engine) Run(ctx context.Context) {
 	defer cancel()
 	changes := make(chan change)
 	for _, daemon := range known {
-		watchers.Go(func() { watch(ctx, e.o.RunDir, daemon, changes) })
+		watchers.Go(func() { e.watch(ctx, daemon, changes) })
 	}
 	watchers.Go(func() { e.sessions.run(ctx, e.o) })
 	e.loop(ctx, changes)
@@ -227,7 +230,7 @@ func (e *Engine) loop(ctx context.Context, changes <-chan change) {
 	defer drift.Stop()
 	retry := time.NewTicker(time.Second)
 	defer retry.Stop()
-	look := watching{up: map[string]bool{}, back: map[string]bool{}}
+	look := watching{is: map[string]condition{}, back: map[string]bool{}}
 	for {
 		select {
 		case <-ctx.Done():
@@ -256,9 +259,9 @@ func (e *Engine) loop(ctx context.Context, changes <-chan change) {
 
 // serve applies a request, or keeps it where FRR went away meanwhile.
 func (e *Engine) serve(ctx context.Context, r *request) {
-	limited, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
+	limited, done := e.limited(ctx)
 	ack, err := e.admit(limited, r.conf)
+	done()
 	if gone, ok := errors.AsType[*unavailable](err); ok && ctx.Err() == nil {
 		e.o.Log.Warn("FRR went away while a configuration was applied; it will be applied again", "event", "waiting", "error", gone.Error())
 		e.setStatus(func(s *frr.Status) { s.Waiting = gone.Error() })

@@ -1,7 +1,6 @@
 package reload_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -34,7 +33,8 @@ func TestGivenAFullDiskWhenAConfigurationIsAppliedThenFRRRunsItAllTheSameAndTheL
 			n.stop()
 			n.startReloader(t, 200*time.Millisecond)
 			frrtest.Eventually(t, frrtest.Patience, func() error { return hashIs(t, n, before) })
-			n.sh(t, "mount -o remount,size=64k /etc/frr; dd if=/dev/zero of=/etc/frr/filler bs=1k 2>/dev/null || true")
+			n.Resize(t, "/etc/frr", "64k")
+			n.sh(t, "dd if=/dev/zero of=/etc/frr/filler bs=1k 2>/dev/null || true")
 
 			s.prefixes["10.1.0.7/32"] = []int{1}
 			_, err := n.client.Apply(t.Context(), []byte(s.conf()))
@@ -77,14 +77,14 @@ func (f *follower) repaired(words string) error {
 	return fmt.Errorf("no repair of %s among %v", words, f.events)
 }
 
-func TestGivenADaemonThatHangsWhenAConfigurationIsAppliedThenItIsThereOnceTheDaemonAnswersAgain(t *testing.T) {
+func TestGivenADaemonThatHangsWhenAConfigurationIsAppliedThenThatIsToldAndItIsThereOnceTheDaemonAnswersAgain(t *testing.T) {
 	t.Parallel()
 	for _, release := range frrtest.Releases() {
 		t.Run(string(release), func(t *testing.T) {
 			t.Parallel()
 			s := pair()
 			n, router := startPair(t, release, s)
-			stay := sessionsStay(t, n, "192.0.2.100", "2001:db8::100")
+			f := follow(t, n)
 			pid, err := n.DaemonPID("bgpd")
 			if err != nil {
 				t.Fatal(err)
@@ -98,15 +98,48 @@ func TestGivenADaemonThatHangsWhenAConfigurationIsAppliedThenItIsThereOnceTheDae
 				}
 			})
 			// Its socket takes connections and gives no answer.
-			limited, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			if out, err := n.client.Show(limited, "bgpd", "show version"); err == nil {
-				t.Errorf("bgpd answers %s", out)
+			f.await(t, frr.DaemonDown, "bgpd")
+			if ev := f.first("bgpd"); ev.Detail != "does not answer" {
+				t.Errorf("what is told of it is %q", ev.Detail)
 			}
+			frrtest.Eventually(t, frrtest.Patience, func() error { return statusIs(t, n, "FRR's bgpd to answer") })
+			late := follow(t, n)
+			late.await(t, frr.DaemonDown, "bgpd") // who comes later is told, too
 			n.sh(t, "kill -CONT "+strconv.Itoa(pid))
 			applying.Wait()
+			f.await(t, frr.DaemonUp, "bgpd")
 			awaitRoute(t, router, "10.1.0.7/32", withCommunities("no-advertise"))
 			awaitRoute(t, router, "10.1.0.1/32", withCommunities("no-advertise"))
+			frrtest.Eventually(t, frrtest.Patience, func() error { return statusIs(t, n, "") })
+		})
+	}
+}
+
+func TestGivenAppliedConfigurationWhenAPersonChangesANeighborInVtyshThenItIsPutRightAndReportedAndOthersStay(t *testing.T) {
+	t.Parallel()
+	for _, release := range frrtest.Releases() {
+		t.Run(string(release), func(t *testing.T) {
+			t.Parallel()
+			s := pair()
+			n, router := startPair(t, release, s)
+			n.stop()
+			n.startReloader(t, 200*time.Millisecond)
+			frrtest.Eventually(t, frrtest.Patience, func() error { return hashIs(t, n, s.conf()) })
+			stay := sessionsStay(t, n, "2001:db8::100")
+			for _, change := range []struct{ by, found string }{
+				{"neighbor 192.0.2.100 shutdown", "neighbor 192.0.2.100 shutdown"},
+				{"neighbor 192.0.2.100 remote-as 64999", "neighbor 192.0.2.100 remote-as 64513"},
+				{"no neighbor 192.0.2.100", "neighbor 192.0.2.100 remote-as 64513"},
+			} {
+				f := follow(t, n)
+				n.Vtysh(t, "configure terminal", "router bgp 64512", change.by)
+				frrtest.Eventually(t, frrtest.Patience, func() error { return f.repaired(change.found) })
+				n.AwaitSession(t, "192.0.2.100")
+				awaitRoute(t, router, "10.1.0.1/32", withCommunities("no-advertise"))
+				if ack := n.apply(t, s.conf()); ack.How != frr.Unchanged {
+					t.Errorf("after %q: %+v, want nothing left to do", change.by, ack)
+				}
+			}
 			stay()
 		})
 	}

@@ -13,7 +13,20 @@ import (
 
 // daemonsFile says which daemons FRR's start-up starts, and how: bgpd does not
 // listen, peers are connected to.
+//
+// FRR's scripts read it as a part of themselves, watchfrr.sh among them, by which watchfrr ends and starts daemons. That script asks a daemon to end by
+// SIGINT, which FRR's daemons heed between two pieces of work (FRR lib/sigevent.c): one that hangs never does, and watchfrr would ask it for ever. So whoever
+// has not ended 10 s after it was asked is killed. Ending takes bgpd, with thousands of prefixes, a fraction of a second.
 const daemonsFile = `# Written by the reloader.
+case "${0##*/} ${1:-}" in
+"watchfrr.sh stop" | "watchfrr.sh restart")
+	(
+		pid=$(cat "/var/run/frr/$2.pid") || exit
+		sleep 10
+		[ "$(cat "/proc/$pid/comm")" = "$2" ] && kill -9 "$pid"
+	) >/dev/null 2>&1 &
+	;;
+esac
 bgpd=yes
 bfdd=yes
 vtysh_enable=yes

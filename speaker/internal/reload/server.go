@@ -66,7 +66,10 @@ func (e *Engine) Handler() http.Handler {
 	mux.HandleFunc("PUT /v1/config", e.putConfig)
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, e.Status()) })
 	mux.HandleFunc("GET /v1/show", e.getShow)
-	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { stream(w, nil, e.Follow(r.Context())) })
+	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) {
+		known, events := e.Follow(r.Context())
+		stream(w, known, events)
+	})
 	mux.HandleFunc("GET /v1/sessions", func(w http.ResponseWriter, r *http.Request) {
 		known, events := e.FollowSessions(r.Context())
 		stream(w, known, events)

@@ -2,8 +2,8 @@ package reload
 
 import (
 	"context"
+	"errors"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -14,24 +14,43 @@ import (
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/vty"
 )
 
-// change is a daemon that came up or went down.
+// change is a daemon that is not as it was.
 type change struct {
 	daemon string
-	up     bool
+	now    condition
 }
 
+// condition is how a daemon is.
+type condition int
+
+const (
+	unknown condition = iota
+	answers
+	ended
+	// hangs means that it lives and does not answer.
+	hangs
+)
+
+const (
+	// restTime is between two questions whether a daemon answers, answerTime how long it may take for an answer: a daemon that hangs is known
+	// for it after 10 to 15 s. bgpd, busy with thousands of prefixes, answers within a fraction of a second, also on a machine that is short
+	// of processors.
+	restTime   = 5 * time.Second
+	answerTime = 10 * time.Second
+)
+
 // watch holds a connection to a daemon for as long as it lives, and reports
-// when one could be made and when it ended.
-func watch(ctx context.Context, runDir, daemon string, out chan<- change) {
-	report := func(up bool) {
+// when it answers, when it does not any more, and when it has ended.
+func (e *Engine) watch(ctx context.Context, daemon string, out chan<- change) {
+	report := func(now condition) {
+		e.hang(daemon, now == hangs)
 		select {
-		case out <- change{daemon, up}:
+		case out <- change{daemon, now}:
 		case <-ctx.Done():
 		}
 	}
 	for ctx.Err() == nil {
-		var d net.Dialer
-		conn, err := d.DialContext(ctx, "unix", vty.Socket(runDir, daemon))
+		pulse, err := vty.OpenPulse(ctx, e.o.RunDir, daemon)
 		if err != nil {
 			select {
 			case <-ctx.Done():
@@ -39,43 +58,105 @@ func watch(ctx context.Context, runDir, daemon string, out chan<- change) {
 			}
 			continue
 		}
-		report(true)
-		stop := context.AfterFunc(ctx, func() { conn.Close() })
-		_, _ = conn.Read(make([]byte, 1)) // a daemon says nothing unasked: this returns when it ends
+		stop := context.AfterFunc(ctx, func() { pulse.Close() })
+		follow(pulse, report)
 		stop()
-		conn.Close()
-		report(false)
+		pulse.Close()
+		report(ended)
+	}
+}
+
+// follow reports how a daemon is until it ends. One that has taken the connection and not answered yet is not up.
+func follow(pulse *vty.Pulse, report func(condition)) {
+	was, rest := unknown, time.Duration(0)
+	for {
+		now := answers
+		switch err := pulse.Beat(rest, answerTime); {
+		case errors.Is(err, vty.ErrSilent):
+			now = hangs
+		case err != nil:
+			return
+		}
+		if now != was {
+			report(now)
+		}
+		was, rest = now, restTime
+	}
+}
+
+// hang notes whether a daemon hangs. What is being done with FRR then ends: the answer that it waits for does not come.
+func (e *Engine) hang(daemon string, now bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.hung, daemon)
+	if now {
+		e.hung[daemon] = true
+		if e.interrupt != nil {
+			e.interrupt(errHangs)
+		}
+	}
+}
+
+var errHangs = errors.New("a daemon of FRR does not answer")
+
+// workTime bounds one piece of work with FRR. frr-reload.py may take a minute over thousands of lines.
+const workTime = 2 * time.Minute
+
+// limited bounds a piece of work with FRR by time, and ends it when a daemon hangs. Only one may be under way.
+func (e *Engine) limited(ctx context.Context) (context.Context, func()) {
+	ctx, stop := context.WithTimeout(ctx, workTime)
+	ctx, interrupt := context.WithCancelCause(ctx)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.interrupt = interrupt
+	if len(e.hung) > 0 {
+		interrupt(errHangs)
+	}
+	return ctx, func() {
+		e.mu.Lock()
+		e.interrupt = nil
+		e.mu.Unlock()
+		interrupt(nil)
+		stop()
 	}
 }
 
 // watching is what the loop knows of the daemons.
 type watching struct {
-	up map[string]bool
+	is map[string]condition
 	// back are daemons that came up and may not have loaded their file yet.
 	back  map[string]bool
 	drift bool
 }
 
 func (e *Engine) changed(look *watching, c change) {
-	if look.up[c.daemon] == c.up {
+	was := look.is[c.daemon]
+	if was == c.now {
 		return
 	}
-	look.up[c.daemon] = c.up
+	look.is[c.daemon] = c.now
 	e.daemons.forget(c.daemon)
-	e.setStatus(func(s *frr.Status) { s.Daemons[c.daemon] = c.up })
-	if c.up {
+	e.setStatus(func(s *frr.Status) { s.Daemons[c.daemon] = c.now == answers })
+	if c.now == answers {
 		look.back[c.daemon] = true
 		return
 	}
-	e.o.Log.Warn("FRR daemon ended", "event", "daemonDown", "daemon", c.daemon)
-	e.publish(frr.Event{Kind: frr.DaemonDown, Daemon: c.daemon})
+	delete(look.back, c.daemon)
+	detail, message := "has ended", "FRR daemon ended"
+	if c.now == hangs {
+		detail, message = "does not answer", "FRR daemon does not answer"
+	}
+	e.o.Log.Warn(message, "event", "daemonDown", "daemon", c.daemon)
+	if c.now == hangs || was == answers { // else it was told already, or ended before it was up
+		e.publish(frr.Event{Kind: frr.DaemonDown, Daemon: c.daemon, Detail: detail})
+	}
 }
 
 // ready says whether all daemons that are needed are up, and keeps the status.
 func (e *Engine) ready(look *watching) bool {
 	var missing []string
 	for _, name := range e.daemons.present() {
-		if !look.up[name] {
+		if look.is[name] != answers {
 			missing = append(missing, name)
 		}
 	}
@@ -95,6 +176,8 @@ const settleTime = 2 * time.Second
 // disk before anything was wanted, and puts them right where they do not get
 // there by themselves.
 func (e *Engine) settle(ctx context.Context, look *watching) {
+	ctx, done := e.limited(ctx)
+	defer done()
 	deadline := time.Now().Add(settleTime)
 	for !e.settled(ctx) && time.Now().Before(deadline) && ctx.Err() == nil {
 		select {
@@ -106,6 +189,9 @@ func (e *Engine) settle(ctx context.Context, look *watching) {
 		if err := e.repair(ctx, "restarted"); err != nil {
 			return // still in look.back: tried again
 		}
+	}
+	if ctx.Err() != nil {
+		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(look.back)) {
 		e.o.Log.Info("FRR daemon is up", "event", "daemonUp", "daemon", name)
@@ -128,7 +214,25 @@ func (e *Engine) settled(ctx context.Context) bool {
 
 func (e *Engine) publish(ev frr.Event) {
 	ev.Time = time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch ev.Kind {
+	case frr.DaemonDown:
+		e.down[ev.Daemon] = ev
+	case frr.DaemonUp:
+		delete(e.down, ev.Daemon)
+	case frr.DriftRepaired, frr.DriftRemains:
+	}
 	e.events.publish(ev)
+}
+
+// Follow returns, for each daemon that is down now, the event that told so, and yields the events from now on. The channel is closed when the
+// context ends or its reader falls behind.
+func (e *Engine) Follow(ctx context.Context) ([]frr.Event, <-chan frr.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	known := slices.SortedFunc(maps.Values(e.down), func(a, b frr.Event) int { return a.Time.Compare(b.Time) })
+	return known, e.events.subscribe(ctx)
 }
 
 // fanout hands events to everybody who follows them.

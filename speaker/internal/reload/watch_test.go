@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +58,14 @@ func (f *follower) await(t *testing.T, kind frr.EventKind, daemon string) {
 	})
 }
 
+// first is the first event of a daemon.
+func (f *follower) first(daemon string) frr.Event {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := slices.IndexFunc(f.events, func(ev frr.Event) bool { return ev.Daemon == daemon })
+	return f.events[i]
+}
+
 func TestGivenAppliedConfigurationWhenADaemonIsKilledThenItComesBackWithTheConfiguration(t *testing.T) {
 	t.Parallel()
 	for _, release := range frrtest.Releases() {
@@ -68,11 +77,14 @@ func TestGivenAppliedConfigurationWhenADaemonIsKilledThenItComesBackWithTheConfi
 			s.neighbors[0] += "/p"
 			s.profiles = map[string]string{"p": "200"}
 			n.applyDelta(t, s)
-			for _, daemon := range []string{"bgpd", "bfdd", "zebra"} {
+			for _, daemon := range n.Daemons() {
 				f := follow(t, n)
 				frrtest.Eventually(t, frrtest.Patience, func() error { return statusIs(t, n, "") })
 				n.Kill(t, daemon)
 				f.await(t, frr.DaemonDown, daemon)
+				if ev := f.first(daemon); ev.Detail != "has ended" {
+					t.Errorf("what is told of %s is %q", daemon, ev.Detail)
+				}
 				f.await(t, frr.DaemonUp, daemon)
 				if ack := n.apply(t, s.conf()); ack.How != frr.Unchanged {
 					t.Errorf("after %s came back: %+v, want nothing left to do", daemon, ack)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"path/filepath"
 	"slices"
@@ -24,8 +25,16 @@ type daemon struct {
 
 func startDaemon(t *testing.T, name string, answer func(command string) (string, byte)) *daemon {
 	t.Helper()
-	d := &daemon{runDir: t.TempDir()}
-	l, err := net.Listen("unix", filepath.Join(d.runDir, name+".vty"))
+	d := &daemon{}
+	d.runDir = startListener(t, name, func(conn io.ReadWriteCloser) { d.serve(conn, answer) })
+	return d
+}
+
+// startListener serves a daemon's vty socket and returns the directory that it is in.
+func startListener(t *testing.T, name string, serve func(io.ReadWriteCloser)) string {
+	t.Helper()
+	runDir := t.TempDir()
+	l, err := net.Listen("unix", filepath.Join(runDir, name+".vty"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,17 +45,17 @@ func startDaemon(t *testing.T, name string, answer func(command string) (string,
 			if err != nil {
 				return
 			}
-			serving.Go(func() { d.serve(conn, answer) })
+			serving.Go(func() { serve(conn) })
 		}
 	})
 	t.Cleanup(func() {
 		l.Close()
 		serving.Wait()
 	})
-	return d
+	return runDir
 }
 
-func (d *daemon) serve(conn net.Conn, answer func(string) (string, byte)) {
+func (d *daemon) serve(conn io.ReadWriteCloser, answer func(string) (string, byte)) {
 	defer conn.Close()
 	buf := make([]byte, 512)
 	var left []byte

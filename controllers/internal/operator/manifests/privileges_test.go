@@ -166,7 +166,7 @@ const startFRR = "exec /usr/bin/tini -- " + shared + "/docker-start"
 
 // Given the speaker's pod with real FRR, when each container runs with the capabilities and volumes it is given and nothing
 // else, then FRR starts, its probe tells, the reloader applies a configuration by commands and by frr-reload.py, and
-// watchfrr can restart a daemon.
+// watchfrr can restart a daemon, also one that hangs.
 func TestCapabilitiesSuffice(t *testing.T) {
 	reloader := buildReloader(t)
 	for _, release := range frr.Releases() {
@@ -197,6 +197,22 @@ func TestCapabilitiesSuffice(t *testing.T) {
 				t.Errorf("restart bgpd: %v\n%s", err, out)
 			}
 			frr.Eventually(t, time.Minute, func() error { return p.wrap(p.once(t, frrs, probe)) })
+			// One that hangs does not heed the signal that it is asked with. watchfrr calls this when it had no answer for 90 s.
+			p.AwaitReady(t)
+			hung, err := p.DaemonPID("bgpd")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out, err := p.Run(t.Context(), "kill", "-STOP", strconv.Itoa(hung)); err != nil {
+				t.Fatalf("stop bgpd: %v\n%s", err, out)
+			}
+			if out, err := p.once(t, frrs, restart); err != nil {
+				t.Errorf("restart bgpd that hangs: %v\n%s", err, out)
+			}
+			frr.Eventually(t, time.Minute, func() error { return p.wrap(p.once(t, frrs, probe)) })
+			if now, err := p.DaemonPID("bgpd"); err != nil || now == hung {
+				t.Errorf("bgpd is process %d, %v, and was %d", now, err, hung)
+			}
 		})
 	}
 }
