@@ -13,17 +13,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/seed-551707bd/metallb-operator/test/debian"
 	"github.com/seed-551707bd/metallb-operator/test/frr"
-)
-
-const (
-	// release is the Debian release whose BIRD runs: 2.0.12.
-	release = "bookworm"
-	// packages are BIRD and what the script below starts it with.
-	packages = "base-files bird2 dash coreutils iproute2"
-	// control is the socket that birdc talks to, and config the file that BIRD reads.
-	control, config = "/run/bird.ctl", "/run/bird.conf"
+	"github.com/seed-551707bd/metallb-operator/test/lab/bird"
 )
 
 // script runs as process 1 of the namespaces. Its standard input is a pipe from the test: when that closes the script ends, and the kernel then ends all
@@ -36,12 +27,12 @@ cd "$root"
 mount -t proc proc proc
 mount --rbind /dev dev
 mount -t tmpfs -o mode=755 tmpfs run
-printf %s "$3" >run/bird.conf
+printf %s "$3" >.` + bird.ConfigFile + `
 exec chroot . /bin/sh -c '
 set -eu
 echo "$1" >/proc/sys/kernel/hostname
 ip link set lo up
-bird -f -c ` + config + ` -s ` + control + ` </dev/null &
+bird -f -c ` + bird.ConfigFile + ` -s ` + bird.ControlSocket + ` </dev/null &
 read -r _ || true
 ' sh "$2"
 `
@@ -68,7 +59,7 @@ func Start(tb testing.TB, o Options) *Instance {
 	if o.Name == "" {
 		o.Name = "bird"
 	}
-	root, err := debian.Root(tb.Context(), "bird", release, packages)
+	root, err := bird.Root(tb.Context())
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -128,7 +119,7 @@ func (i *Instance) Command(ctx context.Context, name string, args ...string) *ex
 
 // Birdc gives one command to BIRD, as a person would, and returns what it printed.
 func (i *Instance) Birdc(ctx context.Context, command string) (string, error) {
-	out, err := i.Command(ctx, "birdc", append([]string{"-s", control}, strings.Fields(command)...)...).CombinedOutput()
+	out, err := i.Command(ctx, "birdc", append([]string{"-s", bird.ControlSocket}, strings.Fields(command)...)...).CombinedOutput()
 	if err != nil {
 		return string(out), fmt.Errorf("birdc %q: %w", command, err)
 	}
@@ -138,7 +129,7 @@ func (i *Instance) Birdc(ctx context.Context, command string) (string, error) {
 // Configure replaces BIRD's whole configuration while it runs. BIRD keeps the sessions whose settings stay the same.
 func (i *Instance) Configure(tb testing.TB, conf string) {
 	tb.Helper()
-	if err := os.WriteFile(filepath.Join("/proc", strconv.Itoa(i.pid), "root", config), []byte(conf), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join("/proc", strconv.Itoa(i.pid), "root", bird.ConfigFile), []byte(conf), 0o644); err != nil {
 		tb.Fatalf("write BIRD's configuration: %v", err)
 	}
 	if out, err := i.Birdc(tb.Context(), "configure"); err != nil || !strings.Contains(out, "Reconfigur") {

@@ -1,7 +1,7 @@
 // Package lab brings up a real Kubernetes cluster on one machine, from nothing and without a container engine or a
 // registry: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, nodes that each run containerd, runc, kubelet
-// and kube-proxy in namespaces of their own, external routers that run FRR, a client behind them, and GoBGP peers that
-// answer a test's questions. Everything is in network namespaces; the machine's own network is not touched. It needs root.
+// and kube-proxy in namespaces of their own, external routers that run FRR or BIRD, a client behind them, and GoBGP peers
+// that answer a test's questions. Everything is in network namespaces; the machine's own network is not touched. It needs root.
 //
 //	l, err := lab.Up(ctx, lab.Options{Nodes: 2, Progress: t.Logf})
 //	defer l.Down(ctx)

@@ -69,6 +69,7 @@ func TestGivenALabOfTwoNodesWhenItIsUsedAndBrokenThenItBehavesLikeACluster(t *te
 	t.Run("a node that loses its power is noticed and comes back with its disk", func(t *testing.T) { losePower(t, l) })
 	t.Run("a cut cable is cut and a mended one is whole", func(t *testing.T) { loseCable(t, l) })
 	t.Run("a GoBGP peer says what a router announces and withdraws", func(t *testing.T) { spy(t, l) })
+	t.Run("a BIRD router says what a router announces and withdraws", func(t *testing.T) { askBIRD(t, l) })
 	t.Run("another router takes part", func(t *testing.T) { secondRouter(t, l) })
 	t.Run("a host on the segment is answered, and the switch hears by whom", func(t *testing.T) { askOnTheSegment(t, l) })
 	t.Run("nodes are split and healed", func(t *testing.T) { split(t, l) })

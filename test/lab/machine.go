@@ -25,7 +25,8 @@ func (l *Lab) disk(m machine) string { return filepath.Join(l.dir, "disk", m.Nam
 func (l *Lab) start(ctx context.Context, s *state, m machine) (machine, error) {
 	disk := l.disk(m)
 	if m.Kind == kindGoBGP {
-		p, err := l.launch(ctx, m, l.gobgpProgram(m), "gobgp-server", filepath.Join(disk, gobgpConfig))
+		// Go listens for Multipath TCP where the kernel has it, and Linux refuses TCP-MD5 there; GoBGP would go on without the password.
+		p, err := l.launch(ctx, m, "env", "GODEBUG=multipathtcp=0", l.gobgpProgram(m), "gobgp-server", filepath.Join(disk, gobgpConfig))
 		m.Process = p
 		return m, err
 	}
@@ -68,8 +69,12 @@ func (l *Lab) fillDisk(ctx context.Context, s *state, m machine) error {
 // settings are what machine.sh reads.
 func (l *Lab) settings(s *state, m machine) string {
 	root := s.NodeRoot
-	if m.Kind == kindRouter {
+	switch m.Kind {
+	case kindRouter:
 		root = s.FRRRoot
+	case kindBIRD:
+		root = s.BIRDRoot
+	case kindControlPlane, kindNode, kindClient, kindHost, kindGoBGP:
 	}
 	own := m.Segment
 	if m.Kind == kindClient {

@@ -183,7 +183,7 @@ func addRoutes(s *state, m machine) error {
 	case kindHost:
 		router := RouterAddresses()
 		routes = append(routes, route{any4, router.IPv4}, route{any6, router.IPv6})
-	case kindRouter, kindGoBGP: // they learn their routes
+	case kindRouter, kindGoBGP, kindBIRD: // they learn their routes
 	}
 	for _, r := range routes {
 		if err := h.RouteReplace(&netlink.Route{Dst: ipNet(r.to), Gw: r.via.AsSlice()}); err != nil {

@@ -22,6 +22,7 @@ const (
 	kindClient       kind = "client"
 	kindHost         kind = "host"
 	kindGoBGP        kind = "gobgp"
+	kindBIRD         kind = "bird"
 )
 
 // phase says how far a lab has come.
@@ -54,7 +55,8 @@ type state struct {
 	Programs  string             `json:"programs"` // folder of the Kubernetes programs
 	NodeRoot  string             `json:"nodeRoot"`
 	FRRRoot   string             `json:"frrRoot"`
-	Store     string             `json:"store"` // image store that nodes begin with
+	BIRDRoot  string             `json:"birdRoot,omitempty"` // "" before the first BIRD router
+	Store     string             `json:"store"`              // image store that nodes begin with
 	Etcd      string             `json:"etcd"`
 	ProxyMode string             `json:"proxyMode"`
 	Grace     string             `json:"grace"`
@@ -65,7 +67,7 @@ type state struct {
 
 // sorted lists the machines by kind and number, as a person would name them.
 func (s *state) sorted() []machine {
-	order := []kind{kindControlPlane, kindNode, kindRouter, kindClient, kindHost, kindGoBGP}
+	order := []kind{kindControlPlane, kindNode, kindRouter, kindClient, kindHost, kindGoBGP, kindBIRD}
 	all := make([]machine, 0, len(s.Machines))
 	for _, m := range s.Machines {
 		all = append(all, m)

@@ -16,7 +16,7 @@ import (
 // Status is what a person wants to know of one machine.
 type Status struct {
 	Name      string
-	Kind      string // control-plane, node, router, client, host, gobgp
+	Kind      string // control-plane, node, router, client, host, gobgp, bird
 	On        bool
 	Connected bool // its cable is whole
 	Segment   Addresses

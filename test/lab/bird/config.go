@@ -1,5 +1,5 @@
 // Package bird writes the configuration of BIRD 2 and reads what it says of itself. Running it is up to package test/bird, in namespaces, and to package
-// lab, as a machine of a lab.
+// lab, as a machine of a lab; both get it from Root.
 package bird
 
 import (

@@ -2,7 +2,7 @@
 # It puts the machine's root file system together, moves into it and becomes the machine's init program.
 #
 # SETTINGS is a file of shell assignments:
-#   KIND (control-plane, node, router, client, host), NAME, DIR (the machine's disk), ROOTFS (what it is laid over),
+#   KIND (control-plane, node, router, client, host, bird), NAME, DIR (the machine's disk), ROOTFS (what it is laid over),
 #   RUN (the lab's folder), IPV4, IPV6, and for a node INDEX, PROXY_MODE, API (address of the control plane)
 set -eu
 settings=$1

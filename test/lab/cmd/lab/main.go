@@ -68,7 +68,10 @@ func root(began time.Time) *cobra.Command {
 		act(p, "boot MACHINE...", "Start a machine that is off", func(ctx context.Context, l *lab.Lab, name string) error { return l.Boot(ctx, name) }),
 		act(p, "cut MACHINE...", "Cut a machine's cable to the nodes' segment", func(_ context.Context, l *lab.Lab, name string) error { return l.Cut(name) }),
 		act(p, "restore MACHINE...", "Mend a machine's cable", func(_ context.Context, l *lab.Lab, name string) error { return l.Restore(name) }),
-		addRouter(p), configureRouter(p), addHost(p), listen(p), keepAsking(p), partition(p), heal(p), addGoBGP(p), askGoBGP(p), gobgpServer())
+		addRouter(p), configureRouter(p), addHost(p), listen(p), keepAsking(p), partition(p), heal(p), addGoBGP(p), askGoBGP(p), gobgpServer(), addBIRD(p),
+		run(p, "birdc NAME COMMAND...", "Ask a BIRD router, as in \"birdc b show protocols all\"", 2, func(ctx context.Context, l *lab.Lab, args []string) (*exec.Cmd, error) {
+			return l.BirdcCommand(ctx, args[0], args[1:]...)
+		}))
 	return c
 }
 

@@ -73,6 +73,30 @@ func addGoBGP(p *place) *cobra.Command {
 	return c
 }
 
+func addBIRD(p *place) *cobra.Command {
+	b := lab.BIRD{}
+	var asn, neighborASN uint32
+	var nodes int
+	var bfd bool
+	c := &cobra.Command{Use: "add-bird NAME", Short: "Add a router that runs BIRD, with the nodes as neighbors over IPv4 and IPv6", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		l, err := p.open()
+		if err != nil {
+			return err
+		}
+		b.Name, b.Config.Neighbors = args[0], lab.NodeBIRDNeighbors(nodes, b.Host, asn, neighborASN)
+		for i := range b.Config.Neighbors {
+			b.Config.Neighbors[i].BFD = bfd
+		}
+		return l.AddBIRD(cmd.Context(), b)
+	}}
+	c.Flags().IntVar(&b.Host, "host", 201, "last number of its addresses, 4 to 9 or 101 to 254")
+	c.Flags().Uint32Var(&asn, "asn", 64513, "its autonomous system")
+	c.Flags().Uint32Var(&neighborASN, "neighbor-asn", 64512, "the nodes' autonomous system")
+	c.Flags().IntVar(&nodes, "nodes", 1, "how many nodes are its neighbors, n1 and so on")
+	c.Flags().BoolVar(&bfd, "bfd", false, "run BFD with them")
+	return c
+}
+
 func askGoBGP(p *place) *cobra.Command {
 	return &cobra.Command{Use: "gobgp NAME sessions|paths|watch", Short: "Ask a GoBGP peer; answers are JSON, one a line", Args: cobra.ExactArgs(2), RunE: func(cmd *cobra.Command, args []string) error {
 		l, err := p.open()
