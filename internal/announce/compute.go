@@ -63,7 +63,7 @@ func (s *scope) decide(svc *Service) []decided {
 		d.Pool = pool
 		p := s.plan(pool, svc, addr.Is4())
 		if d.Reason = cmp.Or(p.reason, held); d.Reason.Code != ReasonNone {
-			d.Everywhere = s.everywhere(d.Reason.Code, pool)
+			d.Everywhere = s.everywhere(d.Reason.Code, pool, svc)
 			continue
 		}
 		if d.Reason, d.Despite = s.drained(svc, addr); d.Reason.Code == ReasonNone {
@@ -74,10 +74,10 @@ func (s *scope) decide(svc *Service) []decided {
 }
 
 // everywhere tells whether a reason not to announce an address of the pool by BGP holds on every node.
-func (s *scope) everywhere(code ReasonCode, pool string) bool {
+func (s *scope) everywhere(code ReasonCode, pool string, svc *Service) bool {
 	switch code {
-	case ReasonNoEndpoints:
-		return true
+	case ReasonNoEndpoints, ReasonNoLocalEndpoints:
+		return svc.Endpoints.Serving == 0
 	case ReasonNoAdvertisement: // some may select other nodes
 		return len(s.pool(pool).elsewhere) == 0
 	case ReasonNoPeer: // some may be for other nodes

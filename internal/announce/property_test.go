@@ -323,8 +323,11 @@ func TestWhatKeepsAllNodesFromAnnouncingIsSaidToHoldEverywhere(t *testing.T) {
 		change func(*announce.Input)
 		want   bool
 	}{
-		"in no pool":         {func(in *announce.Input) { in.Services[0].Addresses[0] = netip.MustParseAddr("192.0.2.1") }, true},
-		"no endpoint":        {func(in *announce.Input) { in.Services[0].Endpoints = announce.Endpoints{} }, true},
+		"in no pool":  {func(in *announce.Input) { in.Services[0].Addresses[0] = netip.MustParseAddr("192.0.2.1") }, true},
+		"no endpoint": {func(in *announce.Input) { in.Services[0].Endpoints = announce.Endpoints{} }, true},
+		"no endpoint, and Local": {func(in *announce.Input) {
+			in.Services[0].Local, in.Services[0].Endpoints = true, announce.Endpoints{}
+		}, true},
 		"no advertisement":   {func(in *announce.Input) { in.Config.BGPAdvertisements = nil }, true},
 		"no peer":            {func(in *announce.Input) { in.Config.Peers = nil }, true},
 		"none for this node": {func(in *announce.Input) { in.Config.BGPAdvertisements[0].Nodes = selector.Set{labelIs{"zone", "b"}} }, false},

@@ -1,6 +1,9 @@
 package e2e_test
 
 import (
+	"context"
+	"strings"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -112,6 +115,21 @@ spec: {communities: [{name: blue, value: "64512:77"}, {name: wide, value: "large
 		Eventually(sent(ctx, "198.51.100.96/32")).Should(And(HaveLen(1), HaveKey("n2")))
 	})
 
+	It("are explained on the Service: by whom, or why by nobody", func(ctx SpecContext) {
+		apply(ctx, documents(pool("why", "198.51.100.128/28"), service("why", "why", ", externalTrafficPolicy: Local")))
+		Eventually(announced(ctx, "why")).Should(HavePrefix("False NoMatchingAdvertisement: no node announces 198.51.100.128: "))
+		By("adding an advertisement")
+		apply(ctx, advertisement("why", "why", ", peers: [router, spy]"))
+		Eventually(announced(ctx, "why")).Should(Equal("True Announced: announced by BGP from 2 nodes to BGPPeers router, spy"))
+		By("deleting the pods")
+		Expect(cluster.Delete(ctx, documents(web("n1"), web("n2")))).To(Succeed())
+		Eventually(announced(ctx, "why")).Should(And(HavePrefix("False NoLocalEndpoints: no node announces 198.51.100.128: the Service has no serving endpoint, "),
+			ContainSubstring("externalTrafficPolicy is Local")))
+		By("bringing both back")
+		Expect(cluster.Apply(ctx, documents(web("n1"), web("n2")))).To(Succeed())
+		Eventually(announced(ctx, "why")).Should(HavePrefix("True Announced: "))
+	})
+
 	It("stop on a node that is excluded from load balancers, and come back", func(ctx SpecContext) {
 		apply(ctx, documents(pool("excluded", "198.51.100.112/28"), advertisement("excluded", "excluded", ""), service("excluded", "excluded", "")))
 		Eventually(nextHops(host("198.51.100.112"))).Should(Equal(nodes4(1, 2)))
@@ -126,6 +144,16 @@ spec: {communities: [{name: blue, value: "64512:77"}, {name: wide, value: "large
 		Eventually(nextHops(host("198.51.100.112"))).Should(Equal(nodes4(2)))
 	})
 })
+
+// announced is a Service's condition of that name, as one text.
+func announced(ctx context.Context, name string) func(Gomega) string {
+	return func(g Gomega) string {
+		text, err := cluster.Kubectl(ctx, "get", "service", name, "-o",
+			`jsonpath={range .status.conditions[?(@.type=="metallb.io/Announced")]}{.status} {.reason}: {.message}{end}`)
+		g.Expect(err).NotTo(HaveOccurred())
+		return strings.TrimSpace(text)
+	}
+}
 
 // since is when each session was established.
 func since(sessions []gobgp.Session) map[string]int64 {

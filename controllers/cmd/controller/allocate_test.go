@@ -248,6 +248,9 @@ func TestA21GivenServicesWithAddressesWhenTheControllerRestartsThenItWritesNothi
 		got := strings.Count(p.text(), "ipAllocated")
 		return got == 256 && strings.Contains(w.events(t, "s299"), "AllocationFailed"), fmt.Sprint(got)
 	})
+	for i := range count {
+		w.expectAnnounced(t, fmt.Sprintf("s%03d", i))
+	}
 	p.kill(t)
 	before := writes(t, "services", "events", "ipaddresspools")
 	w.controller(t)
@@ -262,9 +265,11 @@ func TestA21GivenServicesWithAddressesWhenTheControllerRestartsThenItWritesNothi
 		s := w.poolStatus(t, "q")
 		return s.AssignedIPv6 == 1, fmt.Sprint(s)
 	})
-	// The new Service's creation, its status and its event; the status of its pool; and the event that there is a new leader.
-	if got := writes(t, "services", "events", "ipaddresspools") - before; got != 5 {
-		t.Errorf("%d writes: wanted 5, none of them for the Services that were there", got)
+	w.expectAnnounced(t, "asks")
+	// The new Service's creation, its status, its condition that nobody announces it, and its event; the status of its pool; and the event that there
+	// is a new leader.
+	if got := writes(t, "services", "events", "ipaddresspools") - before; got != 6 {
+		t.Errorf("%d writes: wanted 6, none of them for the Services that were there", got)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -31,6 +32,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/api/v1beta2"
 	"github.com/seed-551707bd/metallb-operator/config/crd"
+	"github.com/seed-551707bd/metallb-operator/controllers/internal/service"
 	"github.com/seed-551707bd/metallb-operator/test/lab/apiserver"
 	"github.com/seed-551707bd/metallb-operator/test/port"
 )
@@ -389,6 +391,16 @@ func (w *world) expectCondition(tb testing.TB, name, text string) {
 	eventually(tb, fmt.Sprintf("Service %s says %q", name, text), func() (bool, string) {
 		got := allocatedCondition(w.get(tb, name))
 		return strings.Contains(got, text), got
+	})
+}
+
+// expectAnnounced waits until a Service says whether it is announced: where there are no speakers, that it is not.
+func (w *world) expectAnnounced(tb testing.TB, name string) {
+	tb.Helper()
+	eventually(tb, fmt.Sprintf("Service %s says whether it is announced", name), func() (bool, string) {
+		conditions := w.get(tb, name).Status.Conditions
+		c := meta.FindStatusCondition(conditions, service.ConditionAnnounced)
+		return c != nil && c.Status == metav1.ConditionFalse && c.Message != "", fmt.Sprint(conditions)
 	})
 }
 

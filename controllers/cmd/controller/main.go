@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	kinds "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -24,6 +25,7 @@ import (
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/api/v1beta2"
+	"github.com/seed-551707bd/metallb-operator/controllers/internal/announced"
 	"github.com/seed-551707bd/metallb-operator/controllers/internal/configstatus"
 	"github.com/seed-551707bd/metallb-operator/controllers/internal/ledgerstatus"
 	"github.com/seed-551707bd/metallb-operator/controllers/internal/service"
@@ -81,7 +83,7 @@ func newManager(config *rest.Config, o Options) (manager.Manager, error) {
 	// Requests are limited by the API server's priority and fairness, not by this client.
 	config.QPS = -1
 	scheme := kinds.NewScheme()
-	for _, add := range []func(*kinds.Scheme) error{corev1.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
+	for _, add := range []func(*kinds.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("registering the kinds of objects: %w", err)
 		}
@@ -160,6 +162,11 @@ func setUp(mgr manager.Manager, o Options, log *slog.Logger) error {
 		Changed:   services.Changed(),
 		Now:       time.Now,
 		Log:       log,
+	}); err != nil {
+		return err
+	}
+	if err := announced.SetupWithManager(mgr, announced.Options{
+		Namespace: o.Namespace, Classes: o.Classes, IgnoreExcludeLabel: o.IgnoreExcludeLB, Idle: services.Idle, Now: time.Now,
 	}); err != nil {
 		return err
 	}

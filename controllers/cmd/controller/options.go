@@ -17,6 +17,9 @@ type Options struct {
 	LogLevel string
 	// Classes say which Services to serve.
 	Classes kubeview.Classes
+	// IgnoreExcludeLB says that speakers announce from nodes with the label node.kubernetes.io/exclude-from-external-load-balancers, too. It is of
+	// no effect but in words.
+	IgnoreExcludeLB bool
 	// Endpoints are what is served: metrics, probes and profiles.
 	serving.Endpoints
 }
@@ -30,6 +33,7 @@ func parse(args []string, getenv func(string) string) (Options, error) {
 	flags.StringVar(&o.LogLevel, "log-level", "info", "how much to log: all, debug, info, warn, error or none")
 	class := flags.String("lb-class", "", "load balancer classes of the Services to serve, separated by commas; empty for those without a class")
 	alsoUnclassed := flags.Bool("lb-class-also-unclassed", false, "serve the Services without a class, too")
+	flags.BoolVar(&o.IgnoreExcludeLB, "ignore-exclude-lb", false, "what the speakers' flag of that name says, for whoever asks why a Service is not announced")
 	o.Register(flags)
 	if err := flags.Parse(args); err != nil {
 		return Options{}, fmt.Errorf("reading the flags: %w", err)

@@ -27,6 +27,8 @@ type speaker struct {
 	failed map[object]string
 	// failure says why FRR there does not run what the valid objects ask for, "" when it does.
 	failure string
+	// drained says why the node has given up its routes, "" when it has not.
+	drained string
 }
 
 // speakers are those that have reported, by the name of their node.
@@ -56,7 +58,7 @@ func readSpeakers(ctx context.Context, c client.Reader, namespace string) (speak
 }
 
 func speakerOf(status *v1beta1.ConfigurationStateStatus) speaker {
-	s := speaker{objects: make(map[object]int64, len(status.Objects))}
+	s := speaker{objects: make(map[object]int64, len(status.Objects)), drained: drained(status.Conditions)}
 	for _, o := range status.Objects {
 		s.objects[object{o.Kind, o.Name}] = o.Generation
 		if o.Failure != "" {

@@ -54,7 +54,8 @@ func trimMetadata(o any) (any, error) {
 	return o, nil
 }
 
-// trimNode leaves of a node what node selectors look at, its addresses, and whether it is ready to be asked about others.
+// trimNode leaves of a node what node selectors look at, its addresses, whether it is ready to be asked about others, and what keeps it from
+// announcing.
 func trimNode(o any) (any, error) {
 	node, ok := o.(*corev1.Node)
 	if !ok {
@@ -63,8 +64,8 @@ func trimNode(o any) (any, error) {
 	node.ManagedFields, node.Annotations = nil, nil
 	status := corev1.NodeStatus{Addresses: node.Status.Addresses}
 	for _, c := range node.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			status.Conditions = []corev1.NodeCondition{{Type: c.Type, Status: c.Status}}
+		if c.Type == corev1.NodeReady || c.Type == corev1.NodeNetworkUnavailable {
+			status.Conditions = append(status.Conditions, corev1.NodeCondition{Type: c.Type, Status: c.Status})
 		}
 	}
 	node.Spec, node.Status = corev1.NodeSpec{}, status
@@ -87,10 +88,10 @@ func (t *trimmer) service(o any) (any, error) {
 	meta, spec, status := svc.ObjectMeta, svc.Spec, svc.Status
 	svc.ObjectMeta = metav1.ObjectMeta{
 		Namespace: intern(meta.Namespace), Name: meta.Name, UID: meta.UID, ResourceVersion: meta.ResourceVersion,
-		CreationTimestamp: meta.CreationTimestamp, Annotations: t.annotations(meta.Annotations),
+		Generation: meta.Generation, CreationTimestamp: meta.CreationTimestamp, Annotations: t.annotations(meta.Annotations),
 	}
 	svc.Spec, svc.Status = corev1.ServiceSpec{Type: spec.Type}, corev1.ServiceStatus{}
-	svc.Status.Conditions = ourCondition(status.Conditions)
+	svc.Status.Conditions = ourConditions(status.Conditions)
 	if spec.Type != corev1.ServiceTypeLoadBalancer {
 		return svc, nil
 	}
@@ -114,16 +115,20 @@ func (t *trimmer) service(o any) (any, error) {
 	return svc, nil
 }
 
-// ourCondition returns the condition of a Service that this program writes, alone.
-func ourCondition(conditions []metav1.Condition) []metav1.Condition {
-	c := apimeta.FindStatusCondition(conditions, ConditionAllocated)
-	if c == nil {
-		return nil
+// ourConditions returns the conditions of a Service that this program writes, alone.
+func ourConditions(conditions []metav1.Condition) []metav1.Condition {
+	var ours []metav1.Condition
+	for _, kind := range []string{ConditionAllocated, ConditionAnnounced} {
+		c := apimeta.FindStatusCondition(conditions, kind)
+		if c == nil {
+			continue
+		}
+		one := *c
+		one.Type, one.Status = kind, metav1.ConditionStatus(intern(string(c.Status)))
+		one.Reason, one.Message = intern(c.Reason), intern(c.Message)
+		ours = append(ours, one)
 	}
-	one := *c
-	one.Type, one.Status = ConditionAllocated, metav1.ConditionStatus(intern(string(c.Status)))
-	one.Reason, one.Message = intern(c.Reason), intern(c.Message)
-	return []metav1.Condition{one}
+	return ours
 }
 
 // annotations returns those that this project reads or writes. The same map may belong to many objects: nobody changes what is cached.

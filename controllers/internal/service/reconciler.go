@@ -156,6 +156,9 @@ func SetupWithManager(mgr manager.Manager, o Options) (*Reconciler, error) {
 	return r, nil
 }
 
+// Idle tells that no write of addresses is under way or waiting: the time for what is less urgent.
+func (r *Reconciler) Idle() bool { return r.writer.idle() }
+
 // Changed receives a value some time after what Shown returns has changed.
 func (r *Reconciler) Changed() <-chan struct{} { return r.changed }
 

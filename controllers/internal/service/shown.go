@@ -21,6 +21,9 @@ import (
 // ConditionAllocated is the type of the condition on a Service that says whether it has the addresses it asks for.
 const ConditionAllocated = "metallb.io/Allocated"
 
+// ConditionAnnounced is the type of the condition on a Service that says whether the network is told of its addresses. Package announced writes it.
+const ConditionAnnounced = "metallb.io/Announced"
+
 // ReasonAllocated is the reason of ConditionAllocated when all is well; otherwise the reason is an ipam.Code.
 const ReasonAllocated = "Allocated"
 

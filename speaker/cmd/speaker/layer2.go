@@ -6,8 +6,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-551707bd/metallb-operator/internal/mirror"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/l2"
-	"github.com/seed-551707bd/metallb-operator/speaker/internal/mirror"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/neighbors"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
 )

@@ -22,9 +22,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/internal/mirror"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/addressprobe"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
-	"github.com/seed-551707bd/metallb-operator/speaker/internal/mirror"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/node/cluster"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/probe"

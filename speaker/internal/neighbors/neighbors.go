@@ -20,8 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/seed-551707bd/metallb-operator/internal/mirror"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/members"
-	"github.com/seed-551707bd/metallb-operator/speaker/internal/mirror"
 )
 
 // Links tells which links of this node can carry layer 2; *l2.Responder is one.

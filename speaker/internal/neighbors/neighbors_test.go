@@ -23,8 +23,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/seed-551707bd/metallb-operator/internal/mirror"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/members"
-	"github.com/seed-551707bd/metallb-operator/speaker/internal/mirror"
 	"github.com/seed-551707bd/metallb-operator/test/lab/apiserver"
 )
 

@@ -32,9 +32,9 @@ import (
 	"github.com/seed-551707bd/metallb-operator/config/crd"
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/logging"
+	"github.com/seed-551707bd/metallb-operator/internal/mirror"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/l2"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/members"
-	"github.com/seed-551707bd/metallb-operator/speaker/internal/mirror"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
 	"github.com/seed-551707bd/metallb-operator/test/lab/apiserver"
 )

@@ -18,7 +18,7 @@ import (
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/internal/ipam"
-	"github.com/seed-551707bd/metallb-operator/speaker/internal/mirror"
+	"github.com/seed-551707bd/metallb-operator/internal/mirror"
 )
 
 // register keeps the status objects of one kind as they should be: one for each Service that this node announces in that kind's way.

@@ -222,12 +222,8 @@ func (v *vigil) mind(decided announce.Node, c circumstances) (notes []note, due 
 			continue // the same is to be said of another address of the Service
 		}
 		last = verdict.Reason.Code
-		does := "answers for"
-		if verdict.Protocol == announce.ProtocolBGP {
-			does = "announces"
-		}
 		notes = append(notes, note{service: verdict.Service, protocol: verdict.Protocol, warning: true, reason: eventFailed, logged: c.alone,
-			message: fmt.Sprintf("no node %s %s: %s", does, verdict.Address, verdict.Reason.Detail)})
+			message: announce.NoNode([]netip.Addr{verdict.Address}, verdict.Protocol, verdict.Reason.Detail)})
 	}
 	maps.DeleteFunc(v.orphans, func(o orphan, _ *waiting) bool { return !present[o] })
 	if !c.spokesman && !c.alone {

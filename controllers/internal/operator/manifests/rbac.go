@@ -87,12 +87,13 @@ func rule(group string, resources, verbs []string) rbacv1.PolicyRule {
 }
 
 // controllerClusterRules: Services live everywhere, pools select namespaces by label, and whether the node selectors of the
-// configuration match anything is reported.
+// configuration match anything is reported, as is why a Service is not announced, which may be for want of endpoints.
 func controllerClusterRules() []rbacv1.PolicyRule {
 	return append([]rbacv1.PolicyRule{
 		rule("", []string{"namespaces", "nodes"}, read),
 		rule("", []string{"services"}, slices.Concat(read, modify)),
 		rule("", []string{"services/status"}, modify),
+		rule("discovery.k8s.io", []string{"endpointslices"}, read),
 	}, eventsAndMetrics()...)
 }
 
@@ -106,6 +107,8 @@ func controllerRules() []rbacv1.PolicyRule {
 		rule("", []string{"secrets"}, read),
 		// Leader election.
 		rule("coordination.k8s.io", []string{"leases"}, slices.Concat([]string{"create"}, read, modify)),
+		// What speakers say that they announce.
+		rule(v1beta1.GroupVersion.Group, []string{"servicebgpstatuses", "servicel2statuses"}, read),
 	}, reports("configurationstates")...)
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/ipam"
 	"github.com/seed-551707bd/metallb-operator/internal/kubeview"
-	"github.com/seed-551707bd/metallb-operator/speaker/internal/mirror"
+	"github.com/seed-551707bd/metallb-operator/internal/mirror"
 )
 
 // objects are the Services that count and the EndpointSlices of all Services, as far as they matter: there are many, on every node.

@@ -18,7 +18,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/ipam"
 	"github.com/seed-551707bd/metallb-operator/internal/kubeview"
-	"github.com/seed-551707bd/metallb-operator/speaker/internal/mirror"
+	"github.com/seed-551707bd/metallb-operator/internal/mirror"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/node"
 )
 

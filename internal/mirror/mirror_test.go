@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/seed-551707bd/metallb-operator/speaker/internal/mirror"
+	"github.com/seed-551707bd/metallb-operator/internal/mirror"
 	"github.com/seed-551707bd/metallb-operator/test/lab/apiserver"
 )
 

@@ -1,0 +1,99 @@
+package announced
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/seed-551707bd/metallb-operator/controllers/internal/configstatus"
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
+	"github.com/seed-551707bd/metallb-operator/internal/intent"
+	"github.com/seed-551707bd/metallb-operator/internal/ipam"
+	"github.com/seed-551707bd/metallb-operator/internal/kubeview"
+)
+
+// view is what all Services are judged by.
+type view struct {
+	speakers map[string]announce.Speaker
+	input    announce.Input
+	// survey is made when the first Service asks.
+	survey *announce.Survey
+	last   intent.Snapshot
+}
+
+// refresh reads the configuration, the nodes and what speakers say of themselves anew.
+func (v *view) refresh(ctx context.Context, c client.Reader, o *Options) error {
+	objects, err := kubeview.Read(ctx, c, o.Namespace)
+	if err != nil {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	speakers, err := configstatus.Speakers(ctx, c, o.Namespace)
+	if err != nil {
+		return err
+	}
+	snapshot, _ := intent.Build(kubeview.Raw(objects), v.last)
+	v.last, v.speakers, v.survey = snapshot, speakers, nil
+	v.input = announce.Input{Config: snapshot, IgnoreExcludeLabel: o.IgnoreExcludeLabel, Members: slices.Sorted(maps.Keys(speakers))}
+	if v.input.Members == nil {
+		v.input.Members = []string{} // nil would be that all are alive
+	}
+	for i := range objects.Nodes {
+		v.input.Nodes = append(v.input.Nodes, kubeview.NodeInfo(&objects.Nodes[i]))
+	}
+	return nil
+}
+
+// ask surveys the nodes about the Service of that key.
+func (v *view) ask(key ipam.ServiceKey, services []*announce.Service) []announce.View {
+	if v.survey == nil {
+		v.survey = announce.NewSurvey(v.input)
+	}
+	return v.survey.Of(key, services)
+}
+
+// sharing returns the Service and those that have an address in common with it, with their endpoints.
+func (r *reconciler) sharing(ctx context.Context, svc *announce.Service) []*announce.Service {
+	all := []*announce.Service{svc}
+	if svc.SharingKey == "" {
+		return all
+	}
+	var list corev1.ServiceList
+	if err := r.client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return all // of a cache, once it is there, that does not happen
+	}
+	for i := range list.Items {
+		other := &list.Items[i]
+		if !r.Classes.Handle(other) || other.Namespace == svc.Key.Namespace && other.Name == svc.Key.Name {
+			continue
+		}
+		one := r.service(other)
+		for _, addr := range one.Addresses {
+			if slices.Contains(svc.Addresses, addr) {
+				all = append(all, one)
+				break
+			}
+		}
+	}
+	return all
+}
+
+// service returns a Service as announcing sees it.
+func (r *reconciler) service(svc *corev1.Service) *announce.Service {
+	one := kubeview.Service(svc, nil)
+	one.Endpoints = kubeview.Count(r.endpoints.about(one.Key)...)
+	return &one
+}
+
+// assess judges a Service.
+func (r *reconciler) assess(ctx context.Context, svc *corev1.Service) announce.Assessment {
+	one := r.service(svc)
+	heard := &announce.Heard{Routes: r.routes.about(one.Key), Speakers: r.view.speakers}
+	slices.SortFunc(heard.Routes, func(a, b announce.Route) int { return cmp.Compare(a.Node, b.Node) })
+	heard.Answering = slices.Compact(slices.Sorted(slices.Values(r.answering.about(one.Key))))
+	return announce.Assess(one, heard, func() []announce.View { return r.view.ask(one.Key, r.sharing(ctx, one)) })
+}
