@@ -48,7 +48,12 @@ type Heard struct {
 	Answering []string
 	// Speakers are those that report at all, by node.
 	Speakers map[string]Speaker
+	// Diagnoses say what is wrong with sessions, as far as that is known.
+	Diagnoses map[Session]string
 }
+
+// Session is the BGP session of a node that a BGPPeer asks for.
+type Session struct{ Node, Peer string }
 
 // Route is what one node says of a Service that it is to announce by BGP.
 type Route struct {
@@ -256,7 +261,7 @@ func (a *assessor) undelivered() Reason {
 			if missing.Code != ReasonSessionDown {
 				code = missing.Code
 			}
-			text := "BGPPeer " + peer + ": " + missing.Detail
+			text := "BGPPeer " + peer + ": " + a.heard.explain(Session{r.Node, peer}, missing)
 			if len(where[text]) == 0 {
 				words = append(words, text)
 			}
@@ -279,6 +284,18 @@ func (a *assessor) undelivered() Reason {
 		return Reason{ReasonPending, named("node", slices.Compact(pending)) + " is configured to, and what it sends is not known yet"}
 	}
 	return Reason{}
+}
+
+// explain says why a session does not carry a route, in the words of the diagnosis where there is one.
+func (h *Heard) explain(s Session, missing Reason) string {
+	switch diagnosis := h.Diagnoses[s]; {
+	case diagnosis == "":
+		return missing.Detail
+	case missing.Code == ReasonSessionDown:
+		return "the session is not Established: " + diagnosis
+	default:
+		return missing.Detail + "; " + diagnosis
+	}
 }
 
 // unrouted explains that no node is configured to announce an address by BGP.

@@ -196,6 +196,11 @@ func TestWhyAServiceIsNotAnnounced(t *testing.T) {
 		"all sessions are down": {func(w *world) {
 			w.Routes = []announce.Route{told("n1", announce.ReasonSessionDown, down), told("n2", announce.ReasonSessionDown, down)}
 		}, announce.No, announce.ReasonSessionDown, "no node announces 10.0.0.1: nodes n1, n2, BGPPeer tor: " + down},
+		"all sessions are down, and it is known why": {func(w *world) {
+			w.Routes = []announce.Route{told("n1", announce.ReasonSessionDown, down), told("n2", announce.ReasonSessionDown, down), told("n3", announce.ReasonNotSent, "filtered")}
+			w.Diagnoses = map[announce.Session]string{{Node: "n1", Peer: "tor"}: "NoRoute: no way", {Node: "n3", Peer: "tor"}: "MissingAddressFamily: no IPv4", {Node: "n2", Peer: "other"}: "Ceased: of another session"}
+		}, announce.No, announce.ReasonNotSent, "no node announces 10.0.0.1: node n1, BGPPeer tor: the session is not Established: NoRoute: no way; " +
+			"node n2, BGPPeer tor: " + down + "; node n3, BGPPeer tor: filtered; MissingAddressFamily: no IPv4"},
 		"FRR does not send it": {func(w *world) {
 			w.Routes = []announce.Route{told("n1", announce.ReasonSessionDown, down), told("n2", announce.ReasonNotSent, "filtered")}
 		}, announce.No, announce.ReasonNotSent, "no node announces 10.0.0.1: node n1, BGPPeer tor: " + down + "; node n2, BGPPeer tor: filtered"},

@@ -84,7 +84,7 @@ func (c *cluster) create(o client.Object) {
 		c.t.Fatal(err)
 	}
 	switch said := said.(type) {
-	case *v1beta1.ServiceBGPStatus, *v1beta1.ServiceL2Status, *corev1.Service:
+	case *v1beta1.ServiceBGPStatus, *v1beta1.ServiceL2Status, *v1beta1.BGPSessionState, *corev1.Service:
 		said.SetResourceVersion(o.GetResourceVersion())
 		if svc, ok := said.(*corev1.Service); ok {
 			svc.Spec = o.(*corev1.Service).Spec
@@ -159,6 +159,10 @@ func TestGivenARealAPIServerWhenServicesAreAnnouncedAndNotThenTheySaySo(t *testi
 	route := announcing("n1", "web", v1beta1.BGPSent{Peer: "tor", Reason: v1beta1.BGPSentSessionDown, Message: "the session is down"})
 	c.create(route)
 	c.await("web", metav1.ConditionFalse, "SessionDown", "BGPPeer tor: the session is down")
+	session := &v1beta1.BGPSessionState{ObjectMeta: ours("n1-tor"), Status: v1beta1.BGPSessionStateStatus{Node: "n1", BGPPeer: "tor",
+		Diagnosis: &v1beta1.BGPSessionDiagnosis{Reason: v1beta1.SessionNoRoute, Message: "no way"}}}
+	c.create(session)
+	c.await("web", metav1.ConditionFalse, "SessionDown", "BGPPeer tor: the session is not Established: NoRoute: no way")
 	route.Status.Sent = []v1beta1.BGPSent{delivered("192.0.2.1")}
 	if err := c.Status().Update(t.Context(), route); err != nil {
 		t.Fatal(err)

@@ -57,26 +57,29 @@ var usual = pace{
 	calm: 300 * time.Millisecond, patience: time.Minute, poll: 50 * time.Millisecond,
 }
 
-// reconciler has a key for each Service, and one for everything else. It runs one pass at a time.
+// reconciler has a key for each Service, and two for everything else. It runs one pass at a time.
 type reconciler struct {
 	Options
 	// client reads from the cache, and writes.
 	client client.Client
 	// ready tells that all reports that there are have been taken in.
 	ready     func() bool
-	routes    *reports[announce.Route]
-	answering *reports[string]
-	endpoints *reports[[]kubeview.Endpoint]
+	routes    *reports[ipam.ServiceKey, announce.Route]
+	answering *reports[ipam.ServiceKey, string]
+	endpoints *reports[ipam.ServiceKey, []kubeview.Endpoint]
+	sessions  *reports[announce.Session, string]
 	view      view
 	// stale says that view has to be read anew.
 	stale bool
 	limit *rate.Limiter
+	// busy is since when there has been something more urgent to do, zero when there is not.
+	busy time.Time
 	// waiting are the Services with something to write that has not been so for long enough, wrote those that were written as of a version that the
 	// cache may not have yet.
 	waiting map[types.NamespacedName]difference
 	wrote   map[types.NamespacedName]version
-	// sweep has every Service looked at that is not announced in full.
-	sweep func(context.Context) error
+	// sweep has Services looked at again: those whose condition has a reason for which what says yes, and those that have none.
+	sweep func(ctx context.Context, what func(reason string) bool) error
 }
 
 // difference is what is to be written, and since when.
@@ -91,8 +94,11 @@ type version struct {
 	of  string
 }
 
-// everything is the key for what is not about one Service.
-var everything = reconcile.Request{}
+// everything is the key for the configuration, nodes and speakers, diagnoses the one for what is wrong with sessions. No Service has such a name.
+var (
+	everything = reconcile.Request{}
+	diagnoses  = reconcile.Request{NamespacedName: types.NamespacedName{Name: "diagnoses"}}
+)
 
 func newReconciler(o Options, c client.Client) *reconciler {
 	o.pace = cmp.Or(o.pace, usual)
@@ -110,9 +116,12 @@ func newReconciler(o Options, c client.Client) *reconciler {
 
 // Reconcile judges one Service, and writes its condition once it has differed for long enough.
 func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	if request == everything {
+	switch request {
+	case everything:
 		r.stale = true
-		return reconcile.Result{}, r.sweep(ctx)
+		return reconcile.Result{}, r.sweep(ctx, unannounced)
+	case diagnoses:
+		return reconcile.Result{}, r.sweep(ctx, undelivered)
 	}
 	if !r.ready() {
 		return reconcile.Result{RequeueAfter: r.pace.settle}, nil
@@ -122,6 +131,9 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 			return reconcile.Result{}, err
 		}
 		r.stale = false
+	}
+	if r.postponed() {
+		return reconcile.Result{RequeueAfter: r.pace.settle}, nil
 	}
 	key := request.NamespacedName
 	write, wait, err := r.look(ctx, key)
@@ -136,6 +148,20 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{RequeueAfter: wait}, err
 	}
 	return reconcile.Result{}, r.write(ctx, key, write)
+}
+
+// postponed tells whether there is something more urgent to do: in a burst of new Services the processor's time belongs to their addresses, too.
+// Who is always busy does not silence it.
+func (r *reconciler) postponed() bool {
+	now := r.Now()
+	if r.Idle() {
+		r.busy = time.Time{}
+		return false
+	}
+	if r.busy.IsZero() {
+		r.busy = now
+	}
+	return now.Sub(r.busy) < r.pace.patience
 }
 
 // change is a write of one Service's condition.
@@ -197,7 +223,7 @@ func (p *pace) after(what urgency) time.Duration {
 	case detail:
 		return p.detail
 	case bad:
-		if what.reason != reasonOf(announce.ReasonSessionDown) && what.reason != reasonOf(announce.ReasonNotSent) {
+		if !undelivered(what.reason) {
 			return p.bad
 		}
 	case same, good:

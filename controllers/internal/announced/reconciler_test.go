@@ -1,9 +1,11 @@
 package announced
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -73,10 +75,11 @@ func newHarness(t *testing.T, objects ...client.Object) *harness {
 	}).Build()
 	h.reconciler = newReconciler(Options{Namespace: namespace, Classes: kubeview.Classes{}, Idle: func() bool { return !h.busy }}, c)
 	h.ready = func() bool { return true }
-	h.sweep = func(context.Context) error { return nil }
+	h.sweep = func(context.Context, func(string) bool) error { return nil }
 	nobody := func(ipam.ServiceKey) {}
 	h.routes = newReports(readRoute, sameRoute, nobody)
-	h.answering = newReports(readAnswering, func(a, b string) bool { return a == b }, nobody)
+	h.answering = newReports(readAnswering, sameText, nobody)
+	h.sessions = newReports(readSession, sameText, func(announce.Session) {})
 	h.endpoints = newReports(readEndpoints, slices.Equal[[]kubeview.Endpoint], nobody)
 	return h
 }
@@ -101,6 +104,24 @@ func (h *harness) until(name string, limit time.Duration) {
 			return
 		}
 		time.Sleep(wait)
+	}
+}
+
+// all looks at the Services s0, s1 and so on until none of them is to be looked at again.
+func (h *harness) all(count int) {
+	h.t.Helper()
+	due := map[string]time.Time{}
+	for i := range count {
+		due[fmt.Sprint("s", i)] = time.Now()
+	}
+	for len(due) > 0 {
+		next := slices.MinFunc(slices.Collect(maps.Keys(due)), func(a, b string) int { return cmp.Or(due[a].Compare(due[b]), cmp.Compare(a, b)) })
+		time.Sleep(time.Until(due[next]))
+		if wait := h.look(next).RequeueAfter; wait > 0 {
+			due[next] = time.Now().Add(wait)
+		} else {
+			delete(due, next)
+		}
 	}
 }
 
@@ -280,8 +301,8 @@ func TestGivenManyServicesAndMoreUrgentWritesWhenAllAreNewThenConditionsWaitAndA
 		}
 		h.busy = true
 		time.AfterFunc(10*time.Second, func() { h.busy = false })
+		h.all(count)
 		for i := range count {
-			h.look(fmt.Sprint("s", i))
 			h.expect(fmt.Sprint("s", i), "True Announced")
 		}
 		if len(h.writes) != count || h.writes[0] < 10*time.Second {
@@ -295,7 +316,7 @@ func TestGivenManyServicesAndMoreUrgentWritesWhenAllAreNewThenConditionsWaitAndA
 			t.Fatal(err)
 		}
 		h.routes.Put(announcing("n1", "late", delivered("192.0.2.200")))
-		h.look("late")
+		h.until("late", 3*usual.patience)
 		h.expect("late", "True Announced") // who is always busy does not silence it
 	})
 }
@@ -367,6 +388,27 @@ func TestGivenAnAddressThatServicesShareWhenOneLacksAnEndpointThenTheOtherNamesI
 		h.endpoints.Put(elsewhere)
 		h.until("one", time.Minute)
 		h.expect("one", "False NoLocalEndpoints", "node n1: no serving endpoint of Service shop/other, whose externalTrafficPolicy is Local")
+	})
+}
+
+func TestGivenASessionThatIsDownWhenItsDiagnosisIsKnownThenTheServiceSaysItToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, append(append(network(), advertised()...), balanced("web", "192.0.2.1"))...)
+		h.endpoints.Put(slice("web"))
+		h.routes.Put(announcing("n1", "web", v1beta1.BGPSent{Peer: "tor", Reason: v1beta1.BGPSentSessionDown, Message: "the session is down"}))
+		h.until("web", time.Minute)
+		h.expect("web", "False SessionDown", "BGPPeer tor: the session is down")
+		state := &v1beta1.BGPSessionState{ObjectMeta: ours("n1-tor"), Status: v1beta1.BGPSessionStateStatus{Node: "n1", BGPPeer: "tor",
+			Diagnosis: &v1beta1.BGPSessionDiagnosis{Reason: v1beta1.SessionConnecting}}}
+		h.sessions.Put(state)
+		h.until("web", time.Minute)
+		if len(h.writes) != 1 {
+			t.Errorf("that the session is being opened was written at %v", h.writes)
+		}
+		state.Status.Diagnosis = &v1beta1.BGPSessionDiagnosis{Reason: v1beta1.SessionPeerASMismatch, Message: "the router has AS 64514"}
+		h.sessions.Put(state)
+		h.until("web", time.Minute)
+		h.expect("web", "False SessionDown: no node announces 192.0.2.1: node n1, BGPPeer tor: the session is not Established: PeerASMismatch: the router has AS 64514")
 	})
 }
 

@@ -19,34 +19,34 @@ import (
 	"github.com/seed-551707bd/metallb-operator/internal/mirror"
 )
 
-// reports are what objects of one kind say of Services: there may be several for each, and an object speaks of one.
-type reports[T any] struct {
-	// read returns what an object says, and of which Service; ok is false for one that says nothing.
-	read func(client.Object) (key ipam.ServiceKey, says T, ok bool)
+// reports are what objects of one kind say of their subjects, such as Services: there may be several for each, and an object speaks of one.
+type reports[K comparable, T any] struct {
+	// read returns what an object says, and of what; ok is false for one that says nothing.
+	read func(client.Object) (about K, says T, ok bool)
 	// equal tells whether two objects say the same.
 	equal func(a, b T) bool
-	// changed is called when something else is said of a Service. It must not wait.
-	changed func(ipam.ServiceKey)
+	// changed is called when something else is said of a subject. It must not wait.
+	changed func(K)
 
 	mu      sync.Mutex
-	objects map[types.NamespacedName]report[T]
-	of      map[ipam.ServiceKey]map[types.NamespacedName]bool
+	objects map[types.NamespacedName]report[K, T]
+	of      map[K]map[types.NamespacedName]bool
 }
 
-type report[T any] struct {
-	service ipam.ServiceKey
+type report[K comparable, T any] struct {
+	subject K
 	says    T
 }
 
-func newReports[T any](read func(client.Object) (ipam.ServiceKey, T, bool), equal func(a, b T) bool, changed func(ipam.ServiceKey)) *reports[T] {
-	return &reports[T]{
+func newReports[K comparable, T any](read func(client.Object) (K, T, bool), equal func(a, b T) bool, changed func(K)) *reports[K, T] {
+	return &reports[K, T]{
 		read: read, equal: equal, changed: changed,
-		objects: map[types.NamespacedName]report[T]{}, of: map[ipam.ServiceKey]map[types.NamespacedName]bool{},
+		objects: map[types.NamespacedName]report[K, T]{}, of: map[K]map[types.NamespacedName]bool{},
 	}
 }
 
-// about returns what is said of a Service, in the order of the objects' names.
-func (r *reports[T]) about(key ipam.ServiceKey) []T {
+// about returns what is said of a subject, in the order of the objects' names.
+func (r *reports[K, T]) about(key K) []T {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	names := slices.SortedFunc(maps.Keys(r.of[key]), func(a, b types.NamespacedName) int {
@@ -60,7 +60,7 @@ func (r *reports[T]) about(key ipam.ServiceKey) []T {
 }
 
 // Put implements mirror.Keeper.
-func (r *reports[T]) Put(o client.Object) {
+func (r *reports[K, T]) Put(o client.Object) {
 	name := client.ObjectKeyFromObject(o)
 	key, says, ok := r.read(o)
 	if !ok {
@@ -69,38 +69,38 @@ func (r *reports[T]) Put(o client.Object) {
 	}
 	r.mu.Lock()
 	was, known := r.objects[name]
-	if known && was.service != key {
-		r.unlink(name, was.service)
+	if known && was.subject != key {
+		r.unlink(name, was.subject)
 	}
 	if r.of[key] == nil {
 		r.of[key] = map[types.NamespacedName]bool{}
 	}
 	r.of[key][name] = true
-	r.objects[name] = report[T]{key, says}
+	r.objects[name] = report[K, T]{key, says}
 	r.mu.Unlock()
-	if known && was.service != key {
-		r.changed(was.service)
+	if known && was.subject != key {
+		r.changed(was.subject)
 	}
-	if !known || was.service != key || !r.equal(was.says, says) {
+	if !known || was.subject != key || !r.equal(was.says, says) {
 		r.changed(key)
 	}
 }
 
 // Drop implements mirror.Keeper.
-func (r *reports[T]) Drop(name types.NamespacedName) {
+func (r *reports[K, T]) Drop(name types.NamespacedName) {
 	r.mu.Lock()
 	was, known := r.objects[name]
 	if known {
 		delete(r.objects, name)
-		r.unlink(name, was.service)
+		r.unlink(name, was.subject)
 	}
 	r.mu.Unlock()
 	if known {
-		r.changed(was.service)
+		r.changed(was.subject)
 	}
 }
 
-func (r *reports[T]) unlink(name types.NamespacedName, key ipam.ServiceKey) {
+func (r *reports[K, T]) unlink(name types.NamespacedName, key K) {
 	delete(r.of[key], name)
 	if len(r.of[key]) == 0 {
 		delete(r.of, key)
@@ -108,7 +108,7 @@ func (r *reports[T]) unlink(name types.NamespacedName, key ipam.ServiceKey) {
 }
 
 // Retain implements mirror.Keeper.
-func (r *reports[T]) Retain(exist map[types.NamespacedName]bool, _ string) {
+func (r *reports[K, T]) Retain(exist map[types.NamespacedName]bool, _ string) {
 	r.mu.Lock()
 	known := slices.Collect(maps.Keys(r.objects))
 	r.mu.Unlock()
@@ -119,7 +119,7 @@ func (r *reports[T]) Retain(exist map[types.NamespacedName]bool, _ string) {
 	}
 }
 
-var _ mirror.Keeper = (*reports[string])(nil)
+var _ mirror.Keeper = (*reports[string, string])(nil)
 
 func intern(s string) string { return unique.Make(s).Value() }
 
@@ -167,6 +167,22 @@ func readAnswering(o client.Object) (key ipam.ServiceKey, node string, ok bool) 
 	}
 	return ipam.ServiceKey{Namespace: intern(s.Status.ServiceNamespace), Name: s.Status.ServiceName}, intern(s.Status.Node), true
 }
+
+// readSession reads a BGPSessionState: what is wrong with the session. That it is being opened is not.
+func readSession(o client.Object) (key announce.Session, diagnosis string, ok bool) {
+	s, is := o.(*v1beta1.BGPSessionState)
+	if !is || s.Status.Diagnosis == nil || s.Status.Diagnosis.Reason == v1beta1.SessionConnecting || s.Status.BGPPeer == "" {
+		return key, "", false
+	}
+	d := s.Status.Diagnosis
+	text := string(d.Reason)
+	if d.Message != "" {
+		text += ": " + d.Message
+	}
+	return announce.Session{Node: s.Status.Node, Peer: s.Status.BGPPeer}, text, true
+}
+
+func sameText(a, b string) bool { return a == b }
 
 // readEndpoints reads an EndpointSlice: what can serve.
 func readEndpoints(o client.Object) (key ipam.ServiceKey, serving []kubeview.Endpoint, ok bool) {

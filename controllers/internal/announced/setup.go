@@ -37,7 +37,8 @@ func SetupWithManager(mgr manager.Manager, o Options) error {
 	f := &feed{reconciler: r}
 	touch := func(key ipam.ServiceKey) { f.later(keyOf(key)) }
 	r.routes = newReports(readRoute, sameRoute, touch)
-	r.answering = newReports(readAnswering, func(a, b string) bool { return a == b }, touch)
+	r.answering = newReports(readAnswering, sameText, touch)
+	r.sessions = newReports(readSession, sameText, func(announce.Session) { f.later(diagnoses) })
 	r.endpoints = newReports(readEndpoints, slices.Equal[[]kubeview.Endpoint], touch)
 	api := mirror.API{Config: mgr.GetConfig(), HTTP: mgr.GetHTTPClient(), Scheme: mgr.GetScheme()}
 	for _, m := range []struct {
@@ -46,6 +47,7 @@ func SetupWithManager(mgr manager.Manager, o Options) error {
 	}{
 		{mirror.Kind{Object: &v1beta1.ServiceBGPStatus{}, Resource: "servicebgpstatuses", Namespace: o.Namespace, Slim: slim}, r.routes},
 		{mirror.Kind{Object: &v1beta1.ServiceL2Status{}, Resource: "servicel2statuses", Namespace: o.Namespace, Slim: slim}, r.answering},
+		{mirror.Kind{Object: &v1beta1.BGPSessionState{}, Resource: "bgpsessionstates", Namespace: o.Namespace, Slim: slim}, r.sessions},
 		{mirror.Kind{Object: &discoveryv1.EndpointSlice{}, Resource: "endpointslices", Slim: slim}, r.endpoints},
 	} {
 		one, err := mirror.New(api, m.kind, m.keeper)
@@ -108,8 +110,8 @@ func nodeChanges() predicate.Predicate {
 	}}
 }
 
-// sweep has the Services looked at that are not announced in full: whether the others are the speakers report.
-func (f *feed) sweep(ctx context.Context) error {
+// sweep has the Services looked at whose condition has such a reason, and those that have none: of the others the speakers report.
+func (f *feed) sweep(ctx context.Context, what func(reason string) bool) error {
 	var list corev1.ServiceList
 	if err := f.client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing Services: %w", err)
@@ -118,7 +120,7 @@ func (f *feed) sweep(ctx context.Context) error {
 	defer f.mu.Unlock()
 	for i := range list.Items {
 		svc := &list.Items[i]
-		if c := shown(svc); f.Classes.Handle(svc) && (c == nil || c.Reason != reasonOf(announce.ReasonAnnounced)) {
+		if c := shown(svc); f.Classes.Handle(svc) && (c == nil || what(c.Reason)) {
 			f.queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(svc)})
 		}
 	}

@@ -27,6 +27,13 @@ func reasonOf(code announce.ReasonCode) string {
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
+// unannounced tells whether a reason is that not everything is announced, undelivered whether it is about sessions.
+func unannounced(reason string) bool { return reason != reasonOf(announce.ReasonAnnounced) }
+
+func undelivered(reason string) bool {
+	return reason == reasonOf(announce.ReasonSessionDown) || reason == reasonOf(announce.ReasonNotSent)
+}
+
 // conditionOf puts an assessment into a condition. It has no time yet.
 func conditionOf(a *announce.Assessment, svc *corev1.Service) metav1.Condition {
 	c := metav1.Condition{Type: service.ConditionAnnounced, Reason: reasonOf(a.Code), Message: a.Detail}
@@ -75,7 +82,7 @@ func compare(have, want *metav1.Condition) urgency {
 			return nothing
 		}
 		u.kind = detail
-	case want.Reason == reasonOf(announce.ReasonAnnounced):
+	case !unannounced(want.Reason):
 		u.kind = good
 	default:
 		u.kind = bad

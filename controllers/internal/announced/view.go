@@ -95,5 +95,14 @@ func (r *reconciler) assess(ctx context.Context, svc *corev1.Service) announce.A
 	heard := &announce.Heard{Routes: r.routes.about(one.Key), Speakers: r.view.speakers}
 	slices.SortFunc(heard.Routes, func(a, b announce.Route) int { return cmp.Compare(a.Node, b.Node) })
 	heard.Answering = slices.Compact(slices.Sorted(slices.Values(r.answering.about(one.Key))))
+	heard.Diagnoses = map[announce.Session]string{}
+	for i := range heard.Routes {
+		for _, peer := range heard.Routes[i].Peers {
+			session := announce.Session{Node: heard.Routes[i].Node, Peer: peer}
+			if said := r.sessions.about(session); len(said) > 0 {
+				heard.Diagnoses[session] = said[0]
+			}
+		}
+	}
 	return announce.Assess(one, heard, func() []announce.View { return r.view.ask(one.Key, r.sharing(ctx, one)) })
 }

@@ -107,8 +107,8 @@ func controllerRules() []rbacv1.PolicyRule {
 		rule("", []string{"secrets"}, read),
 		// Leader election.
 		rule("coordination.k8s.io", []string{"leases"}, slices.Concat([]string{"create"}, read, modify)),
-		// What speakers say that they announce.
-		rule(v1beta1.GroupVersion.Group, []string{"servicebgpstatuses", "servicel2statuses"}, read),
+		// What speakers say that they announce, and of their sessions.
+		rule(v1beta1.GroupVersion.Group, []string{"bgpsessionstates", "servicebgpstatuses", "servicel2statuses"}, read),
 	}, reports("configurationstates")...)
 }
 
