@@ -2,6 +2,7 @@ package configstatus
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -173,4 +174,49 @@ func TestGivenRawConfigurationThatFRRRefusesOnOneNodeWhenReconciledThenItSaysWhe
 	}
 	expect(t, conditions(t, h.client, bad), v1beta1.ConditionAccepted, metav1.ConditionTrue, v1beta1.ReasonAccepted, "")
 	expect(t, conditions(t, h.client, control), v1beta1.ConditionAccepted, metav1.ConditionFalse, v1beta1.ReasonInvalid, "control character")
+}
+
+func TestEachKindOfBGPHasItsConditionsAsOfTheGenerationThatWasJudged(t *testing.T) {
+	peer := &v1beta2.BGPPeer{ObjectMeta: named("tor"), Spec: v1beta2.BGPPeerSpec{MyASN: 64512, PeerASN: 64513, PeerAddress: "192.0.2.1"}}
+	ad := &v1beta1.BGPAdvertisement{ObjectMeta: named("ad")}
+	profile := &v1beta1.BFDProfile{ObjectMeta: named("fast")}
+	community := &v1beta1.Community{ObjectMeta: named("community"), Spec: v1beta1.CommunitySpec{Communities: []v1beta1.CommunityAlias{{Name: "a", Value: "1:2"}}}}
+	snippet := &v1beta1.FRRSnippet{ObjectMeta: named("raw"), Spec: v1beta1.FRRSnippetSpec{RawConfig: "a\n"}}
+	all := map[string]struct {
+		object client.Object
+		have   *[]metav1.Condition
+		refs   bool
+	}{
+		intent.KindPeer:             {peer, &peer.Status.Conditions, true},
+		intent.KindBGPAdvertisement: {ad, &ad.Status.Conditions, true},
+		intent.KindBFDProfile:       {profile, &profile.Status.Conditions, false},
+		intent.KindCommunity:        {community, &community.Status.Conditions, false},
+		intent.KindSnippet:          {snippet, &snippet.Status.Conditions, false},
+	}
+	var applied []v1beta1.AppliedObject
+	objects := []client.Object{pool("p", "198.51.100.0/24"), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}}
+	for kind, one := range all {
+		objects = append(objects, one.object)
+		applied = append(applied, v1beta1.AppliedObject{Kind: kind, Name: one.object.GetName(), Generation: one.object.GetGeneration()})
+	}
+	h := newHarness(t, append(objects, state("n1", "", applied...))...)
+	h.pass(t)
+	for kind, one := range all {
+		if err := h.client.Get(t.Context(), client.ObjectKeyFromObject(one.object), one.object); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{v1beta1.ConditionAccepted: v1beta1.ReasonAccepted, v1beta1.ConditionProgrammed: v1beta1.ReasonProgrammed}
+		if one.refs {
+			want[v1beta1.ConditionResolvedRefs] = v1beta1.ReasonResolvedRefs
+		}
+		got := map[string]string{}
+		for _, c := range *one.have {
+			if got[c.Type] = c.Reason; c.Status != metav1.ConditionTrue || c.ObservedGeneration != one.object.GetGeneration() {
+				t.Errorf("%s has %+v, want it True and as of generation %d", kind, c, one.object.GetGeneration())
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s has the conditions %v, want %v", kind, got, want)
+		}
+	}
 }
