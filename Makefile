@@ -65,8 +65,10 @@ bench: ## Print the figures of docs/benchmarks.md (root; Debian; 20 to 30 minute
 	$(MAKE) bench-l2
 
 .PHONY: bench-bgp
-bench-bgp: ## Print those of BGP alone: single changes among many, a link that is cut (no cluster).
+bench-bgp: ## Print those of BGP alone: single changes among many, a link that is cut, what is said of sessions, a speaker at rest (no cluster; about 25 minutes).
 	$(GO) test -timeout 60m -run '^$$' -bench 'Change|Size|LinkCut' -benchtime 10x -count 1 ./speaker/internal/reload
+	$(GO) test -timeout 60m -run '^$$' -bench SessionState -benchtime 10x -count 1 ./speaker/cmd/speaker
+	$(GO) test -timeout 60m -run '^$$' -bench AtRest -benchtime 1x -count 1 ./speaker/cmd/speaker
 
 .PHONY: bench-l2
 bench-l2: ## Print those of layer 2 alone (8 to 9 minutes).

@@ -70,22 +70,26 @@ func FindProcess(prefix, machine, program string) (int, error) {
 func (p Processes) Usages() (map[string]Usage, error) {
 	usages := map[string]Usage{}
 	for name, pid := range p {
-		dir := "/proc/" + strconv.Itoa(pid)
-		stat, err := os.ReadFile(dir + "/stat")
-		if err != nil {
-			return nil, fmt.Errorf("look at %s: %w", name, err)
-		}
-		status, err := os.ReadFile(dir + "/status")
-		if err != nil {
-			return nil, fmt.Errorf("look at %s: %w", name, err)
-		}
-		u, err := parseUsage(stat, status)
+		u, err := ReadUsage("/proc/" + strconv.Itoa(pid))
 		if err != nil {
 			return nil, fmt.Errorf("look at %s: %w", name, err)
 		}
 		usages[name] = u
 	}
 	return usages, nil
+}
+
+// ReadUsage reads what a process has used, from its directory in a /proc.
+func ReadUsage(dir string) (Usage, error) {
+	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return Usage{}, fmt.Errorf("read the times of a process: %w", err)
+	}
+	status, err := os.ReadFile(filepath.Join(dir, "status"))
+	if err != nil {
+		return Usage{}, fmt.Errorf("read the memory of a process: %w", err)
+	}
+	return parseUsage(stat, status)
 }
 
 // parseUsage reads the files stat and status of a process (proc(5)).

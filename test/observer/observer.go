@@ -26,8 +26,10 @@ type Router struct {
 	changed chan struct{} // closed, and made anew, when anything below changes
 	peers   map[netip.Addr]*peer
 	events  []Event
-	conns   map[net.Conn]bool
-	closed  bool
+	// forgotten is how many events came before those.
+	forgotten int
+	conns     map[net.Conn]netip.Addr // and at which address
+	closed    bool
 }
 
 // peer is what one address of the Router knows.
@@ -80,7 +82,7 @@ func Start(tb testing.TB, node *frr.Instance, o Options) *Router {
 	tb.Helper()
 	place := frr.Start(tb, frr.Options{Release: node.Release, Name: "observer", Config: o.Config, Bare: o.Config == ""})
 	frr.Link(tb, node, place, o.Cable, o.Node, o.Addresses)
-	r := &Router{asn: o.ASN, changed: make(chan struct{}), peers: map[netip.Addr]*peer{}, conns: map[net.Conn]bool{}}
+	r := &Router{asn: o.ASN, changed: make(chan struct{}), peers: map[netip.Addr]*peer{}, conns: map[net.Conn]netip.Addr{}}
 	tb.Cleanup(r.close)
 	for _, text := range o.Addresses {
 		r.peers[netip.MustParsePrefix(text).Addr()] = &peer{table: map[netip.Prefix]string{}}
@@ -133,7 +135,7 @@ func (r *Router) serve(conn net.Conn, address netip.Addr) {
 		_ = conn.Close()
 		return
 	}
-	r.conns[conn] = true
+	r.conns[conn] = address
 	r.mu.Unlock()
 	up, err := r.converse(conn, address)
 	_ = conn.Close()
@@ -160,18 +162,25 @@ func (r *Router) State(address netip.Addr) State {
 	return State{Up: p.up, Opened: p.opened, Routes: maps.Clone(p.table), Ended: p.words}
 }
 
-// Events returns what happened after the first n events.
+// Events returns what happened after the first n events, of which at least as many as were forgotten.
 func (r *Router) Events(n int) []Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]Event(nil), r.events[n:]...)
+	return append([]Event(nil), r.events[n-r.forgotten:]...)
+}
+
+// Forget drops the events so far, which are counted still. Where hundreds of thousands come, keeping them all takes time from what is measured.
+func (r *Router) Forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.forgotten, r.events = r.forgotten+len(r.events), nil
 }
 
 // Count is how many events there were.
 func (r *Router) Count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.events)
+	return r.forgotten + len(r.events)
 }
 
 // Await waits until check, which is called after each message that changed anything, returns nil. It fails the test with the
@@ -194,6 +203,17 @@ func (r *Router) Await(tb testing.TB, check func() error) {
 			tb.Fatalf("not within %v: %v", frr.Patience, err)
 		case <-tb.Context().Done():
 			tb.Fatal(err)
+		}
+	}
+}
+
+// Drop ends the connection at one of the Router's addresses without a word, as a router that crashes does. A session is taken again at once.
+func (r *Router) Drop(address netip.Addr) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for conn, at := range r.conns {
+		if at == address {
+			_ = conn.Close()
 		}
 	}
 }

@@ -52,7 +52,7 @@ const namespace = "metallb-system"
 
 // world is a node with FRR and its reloader, a router beside it, and an API server that knows the node. The speaker is the test's to start.
 type world struct {
-	*testing.T
+	testing.TB
 	client.Client
 	server   *apiserver.Server
 	node     *frrtest.Instance
@@ -65,21 +65,22 @@ type world struct {
 	health, metrics int
 }
 
-// buildReloader builds the program that runs beside FRR; the go command keeps what it builds.
-var buildReloader = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "reloader-")
-	if err != nil {
-		return "", err
-	}
-	program := filepath.Join(dir, "reloader")
-	cmd := exec.Command("go", "build", "-o", program, "../reloader")
+// programs is the directory of the programs that build has built; TestMain makes and removes it.
+var programs string
+
+// build builds one of the speaker's programs, "reloader" or "speaker", as a pod has it; the go command keeps what it builds.
+func build(name string) (string, error) {
+	program := filepath.Join(programs, name)
+	cmd := exec.Command("go", "build", "-o", program, "../"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build the reloader: %w\n%s", err, out)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the %s: %w\n%s", name, err, out)
 	}
 	return program, nil
-})
+}
+
+// buildReloader builds the program that runs beside FRR, once.
+var buildReloader = sync.OnceValues(func() (string, error) { return build("reloader") })
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asSpeaker) != "" {
@@ -87,10 +88,12 @@ func TestMain(m *testing.M) {
 		return
 	}
 	ctrl.SetLogger(logr.Discard())
-	code := m.Run()
-	if program, err := buildReloader(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(program))
+	var err error
+	if programs, err = os.MkdirTemp("", "programs-"); err != nil {
+		panic(err)
 	}
+	code := m.Run()
+	_ = os.RemoveAll(programs)
 	os.Exit(code)
 }
 
@@ -103,19 +106,23 @@ router bgp 64512
 exit
 `
 
-func newWorld(t *testing.T, release frrtest.Release) *world {
-	t.Helper()
-	w := &world{T: t, registry: prometheus.NewRegistry()}
-	w.server = apiserver.Run(t, apiserver.Options{})
-	// FRR 8.4 may wait minutes before it opens a session over a link that came after it.
-	w.node = frrtest.Start(t, frrtest.Options{Release: release, Name: "node1", Bare: true})
-	w.router = frrtest.Start(t, frrtest.Options{Release: release, Name: "router", Config: routerConf, Listen: true, Bare: true})
-	frrtest.Link(t, w.node, w.router, "link0", []string{"192.0.2.1/24"}, []string{"192.0.2.2/24"})
-	w.node.StartFRR(t)
-	w.router.StartFRR(t)
+func newWorld(tb testing.TB, release frrtest.Release) *world {
+	tb.Helper()
+	w := newNode(tb, release)
+	w.router = frrtest.Start(tb, frrtest.Options{Release: release, Name: "router", Config: routerConf, Listen: true, Bare: true})
+	frrtest.Link(tb, w.node, w.router, "link0", []string{"192.0.2.1/24"}, []string{"192.0.2.2/24"})
+	w.node.StartFRR(tb)
+	w.router.StartFRR(tb)
 	w.startReloader()
 	w.connect()
 	return w
+}
+
+// newNode returns a world with an API server that knows nothing yet and a node whose FRR is not started: FRR 8.4 may wait minutes before it opens a
+// session over a link that came after it.
+func newNode(tb testing.TB, release frrtest.Release) *world {
+	tb.Helper()
+	return &world{TB: tb, registry: prometheus.NewRegistry(), server: apiserver.Run(tb, apiserver.Options{}), node: frrtest.Start(tb, frrtest.Options{Release: release, Name: "node1", Bare: true})}
 }
 
 func (w *world) startReloader() {
@@ -262,7 +269,7 @@ func (w *world) create(o client.Object) {
 }
 
 // startSpeaker runs the program as its main does, but for the process, until the returned function is called.
-func (w *world) startSpeaker() (stop func()) {
+func (w *world) startSpeaker(change ...func(*Options)) (stop func()) {
 	w.Helper()
 	log, err := logging.New(w.Output(), "info")
 	if err != nil {
@@ -273,6 +280,9 @@ func (w *world) startSpeaker() (stop func()) {
 		"--health-probe-port=" + strconv.Itoa(w.health), "--reloader-socket=" + w.socket}, env())
 	if err != nil {
 		w.Fatal(err)
+	}
+	for _, f := range change {
+		f(&o)
 	}
 	mgr, err := newManager(w.server.Config(), o, w.registry, log)
 	if err != nil {
@@ -342,18 +352,31 @@ func named(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: 
 // service creates a Service with an address, as the controller leaves it, and one endpoint.
 func (w *world) service(name, address string) {
 	w.Helper()
-	svc := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
-		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, AllocateLoadBalancerNodePorts: new(false), Ports: []corev1.ServicePort{{Port: 80}}}}
-	w.create(svc)
-	svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: address}}
-	if err := w.Status().Update(w.Context(), svc); err != nil {
+	if err := w.serve(w.Context(), name, address); err != nil {
 		w.Fatal(err)
 	}
-	w.create(&discoveryv1.EndpointSlice{
+}
+
+// serve does so for several at once.
+func (w *world) serve(ctx context.Context, name, address string) error {
+	svc := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, AllocateLoadBalancerNodePorts: new(false), Ports: []corev1.ServicePort{{Port: 80}}}}
+	slice := &discoveryv1.EndpointSlice{
 		ObjectMeta:  metav1.ObjectMeta{Namespace: "default", Name: name, Labels: map[string]string{discoveryv1.LabelServiceName: name}},
 		AddressType: discoveryv1.AddressTypeIPv4,
 		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}, NodeName: new("node1")}},
-	})
+	}
+	if err := w.Create(ctx, svc); err != nil {
+		return fmt.Errorf("create Service %s: %w", name, err)
+	}
+	svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: address}}
+	if err := w.Status().Update(ctx, svc); err != nil {
+		return fmt.Errorf("give Service %s its address: %w", name, err)
+	}
+	if err := w.Create(ctx, slice); err != nil {
+		return fmt.Errorf("create the endpoints of Service %s: %w", name, err)
+	}
+	return nil
 }
 
 // awaitRoute waits until the router has, or has not, the route to an address, and returns how long that took.

@@ -107,7 +107,7 @@ func newManager(config *rest.Config, o Options, registry prometheus.Registerer, 
 		return nil, fmt.Errorf("set up the speaker: %w", err)
 	}
 	writing := rest.CopyConfig(config)
-	writing.QPS, writing.Burst = writesPerSecond, writesPerSecond
+	writing.QPS, writing.Burst = o.StatusWrites, int(o.StatusWrites)
 	writer, err := client.New(writing, client.Options{Scheme: scheme, Mapper: mgr.GetRESTMapper()})
 	if err != nil {
 		return nil, fmt.Errorf("set up the client for status objects: %w", err)

@@ -28,6 +28,8 @@ type Options struct {
 	IgnoreExcludeLB bool
 	// Endpoints are what is served: metrics, probes (on 127.0.0.1, because the pod has the node's network) and profiles.
 	serving.Endpoints
+	// StatusWrites is how many requests a second status objects take at most.
+	StatusWrites float32
 	// ReloaderSocket is the unix socket of the reloader, the program that gives FRR its configuration.
 	ReloaderSocket string
 	// Members is how to gossip with the other speakers, nil when that is off: then every node counts as one whose speaker is alive.
@@ -68,7 +70,7 @@ func withoutEffect() []accepted {
 
 // parse reads flags and environment. Its error names everything that is wrong.
 func parse(args []string, getenv func(string) string) (Options, error) {
-	var o Options
+	o := Options{StatusWrites: writesPerSecond}
 	flags := flag.NewFlagSet("speaker", flag.ContinueOnError)
 	flags.StringVar(&o.Node, "node-name", getenv("METALLB_NODE_NAME"), "name of the node this runs on (environment METALLB_NODE_NAME)")
 	flags.StringVar(&o.Namespace, "namespace", getenv("METALLB_NAMESPACE"), "namespace of the configuration (environment METALLB_NAMESPACE)")

@@ -48,7 +48,7 @@ type lan struct {
 // newLAN makes a segment with nodes of these names.
 func newLAN(t *testing.T, names ...string) *lan {
 	t.Helper()
-	l := &lan{world: &world{T: t}, segment: segment.New(t), nodes: map[string]*segment.Host{}}
+	l := &lan{world: &world{TB: t}, segment: segment.New(t), nodes: map[string]*segment.Host{}}
 	l.api, l.loseAPI = context.WithCancel(t.Context())
 	t.Cleanup(l.loseAPI)
 	l.server = apiserver.Run(t, apiserver.Options{})

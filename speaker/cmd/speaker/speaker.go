@@ -112,7 +112,7 @@ func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.
 		defer s.metrics.Unregister(c)
 	}
 	reporter := sessions.New(sessions.Options{
-		Node: s.Node, Namespace: s.Namespace, Pod: s.Pod, FRR: reloader, Client: s.answers, Happened: routes.Poke, Log: s.log,
+		Node: s.Node, Namespace: s.Namespace, Pod: s.Pod, FRR: reloader, Client: s.answers, Seen: routes.See, Log: s.log,
 	})
 	loop := node.New(node.Options{
 		Node: s.Node, IgnoreExcludeLabel: s.IgnoreExcludeLB, Conf: s.conf(),

@@ -84,6 +84,15 @@ type Session struct {
 	Restartable bool
 }
 
+// ClockSlack is how far apart two readings of the same moment may be, as of UpSince and SinceReset: FRR tells it in whole seconds, and as a
+// difference of clocks that begin theirs at other times.
+const ClockSlack = 2 * time.Second
+
+// Since tells whether the session is the one that came up as the ups-th at a time that was read before: it has not been down since then.
+func (s *Session) Since(ups int64, at time.Time) bool {
+	return s.Established() && s.Ups == ups && s.UpSince.Sub(at).Abs() <= ClockSlack
+}
+
 // Established tells whether routes can be exchanged.
 func (s *Session) Established() bool { return s.State == "Established" }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/link"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/timing"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/wire"
 )
 
@@ -202,7 +203,7 @@ func (r *Responder) reconcile(ctx context.Context, fresh bool) time.Duration {
 		}
 		words := ""
 		if err := s.groups.keep(plan[at]); err != nil {
-			words, retry = err.Error(), soonest(retry, retryPause)
+			words, retry = err.Error(), timing.Soonest(retry, retryPause)
 		}
 		s.complain(ctx, words)
 	}
@@ -234,11 +235,11 @@ func (r *Responder) staff(ctx context.Context, fresh bool, now time.Time) (map[p
 	for at, addresses := range plan {
 		if r.stations[at] == nil {
 			if left := r.failures[at].again.Sub(now); left > 0 {
-				retry = soonest(retry, left)
+				retry = timing.Soonest(retry, left)
 				continue
 			}
 			if !r.add(ctx, at, addresses, now) {
-				retry = soonest(retry, retryPause)
+				retry = timing.Soonest(retry, retryPause)
 				continue
 			}
 		}
@@ -285,14 +286,6 @@ func (r *Responder) fail(ctx context.Context, at place, name string, err error, 
 		signal(r.changed)
 	}
 	r.failures[at] = failure{words: err.Error(), again: again}
-}
-
-// soonest is the lesser of two times to wait, of which 0 means for ever.
-func soonest(a, b time.Duration) time.Duration {
-	if a == 0 {
-		return b
-	}
-	return min(a, b)
 }
 
 // pause returns after d, or when ctx ends.

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/intent"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/members"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/timing"
 )
 
 // Layer2 answers for addresses; *l2.Responder is one. Apply makes the entries those that are answered for. When it returns, nothing else is
@@ -149,7 +150,7 @@ func (l *layer2) answer(now time.Time, changed bool) time.Duration {
 	var due time.Duration
 	for a, at := range l.held {
 		if wait := at.Sub(now); wait > 0 {
-			due = soonest(due, wait)
+			due = timing.Soonest(due, wait)
 			continue
 		}
 		delete(l.held, a)

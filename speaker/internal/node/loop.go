@@ -16,6 +16,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/internal/intent"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrconf"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/timing"
 )
 
 // Options are what a Loop works with.
@@ -175,10 +176,10 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		l.config = config{version: view.ConfigVersion, snapshot: snapshot, problems: problems, applied: snapshot.Applied()}
 	}
 	if wait, occupied := l.occupied(start); occupied && !answered && !news && !l.layer2.concerned(&l.config.snapshot) {
-		return soonest(wait, due) // nothing can be done or said yet, and deciding costs
+		return timing.Soonest(wait, due) // nothing can be done or said yet, and deciding costs
 	}
 	report := Report{Problems: l.config.problems, Drain: l.drain.Drain, Away: away}
-	after := soonest(l.carryOut(ctx, view, start, &report), due)
+	after := timing.Soonest(l.carryOut(ctx, view, start, &report), due)
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -198,7 +199,7 @@ func (l *Loop) surroundings(ctx context.Context, view View, start time.Time) (mo
 	if drains || moved && l.drain.Stage == announce.DrainWithdrawn {
 		l.settled = 0
 	}
-	return moved, soonest(due, stageEnds)
+	return moved, timing.Soonest(due, stageEnds)
 }
 
 // tell reports how a pass ended.
@@ -224,7 +225,7 @@ func (l *Loop) tell(view View, report *Report) {
 func (l *Loop) carryOut(ctx context.Context, view View, start time.Time, report *Report) time.Duration {
 	present := l.decide(view, &l.config)
 	due := l.layer2.carryOut(&present, start)
-	return soonest(l.route(ctx, view, present, start, report), due)
+	return timing.Soonest(l.route(ctx, view, present, start, report), due)
 }
 
 // route makes FRR run what was decided, and fills in the report.
@@ -294,12 +295,4 @@ func (l *Loop) try(ctx context.Context, decided announce.Node, start time.Time, 
 		l.health.ready.Store(true)
 	}
 	return after
-}
-
-// soonest is the lesser of two times to wait, of which 0 means for ever.
-func soonest(a, b time.Duration) time.Duration {
-	if a == 0 || b == 0 {
-		return max(a, b)
-	}
-	return min(a, b)
 }

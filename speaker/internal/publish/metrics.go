@@ -51,7 +51,7 @@ func NewMetrics(nodeName string, updates func() uint64) *Metrics {
 		stale: prometheus.NewGauge(prometheus.GaugeOpts{Name: "metallb_k8s_client_config_stale_bool",
 			Help: "1 while part of the configuration is not in force because it is not valid or could not be applied."}),
 		passes: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "metallb_speaker_pass_duration_seconds",
-			Help: "Time to gather, decide and render, once per pass.", Buckets: buckets}),
+			Help: "Time to gather, decide and render: what all passes took since the last time that the outcome was told, observed each time it is.", Buckets: buckets}),
 		applies: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "metallb_speaker_apply_duration_seconds",
 			Help:    "Time until FRR acknowledged a configuration, or did not, by kind: unchanged (it ran already), delta, full, refused, failed.",
 			Buckets: buckets}, []string{"kind"}),

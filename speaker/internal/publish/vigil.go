@@ -11,6 +11,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/ipam"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/l2"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/timing"
 )
 
 const (
@@ -97,10 +98,10 @@ func (v *vigil) look(decided announce.Node, c circumstances) (notes []note, due 
 		}
 		notes = append(notes, v.contest(h, o)...)
 		told, wait := v.answer(h, e, o, c.now)
-		notes, due = append(notes, told...), soonest(due, wait)
+		notes, due = append(notes, told...), timing.Soonest(due, wait)
 	}
 	told, wait := v.mind(decided, c)
-	return append(notes, told...), soonest(due, wait)
+	return append(notes, told...), timing.Soonest(due, wait)
 }
 
 // hold makes held the addresses that this node is to answer for.
@@ -214,7 +215,7 @@ func (v *vigil) mind(decided announce.Node, c circumstances) (notes []note, due 
 			v.orphans[key] = w
 		}
 		if wait := w.since.Add(patience).Sub(c.now); wait > 0 || w.told {
-			due = soonest(due, max(wait, 0))
+			due = timing.Soonest(due, max(wait, 0))
 			continue
 		}
 		w.told = true
@@ -282,12 +283,4 @@ func about(services []ipam.ServiceKey, n note) []note {
 		notes[i] = n
 	}
 	return notes
-}
-
-// soonest is the lesser of two times to wait, of which 0 means for ever.
-func soonest(a, b time.Duration) time.Duration {
-	if a == 0 || b == 0 {
-		return max(a, b)
-	}
-	return min(a, b)
 }

@@ -217,19 +217,32 @@ func changes(services, peers int) []change {
 type outcome struct {
 	// daemon is the time until FRR runs it and was read back, peers until the last route that it changes was at the last peer.
 	daemon, peers time.Duration
-	commands      int
 }
 
-// bring applies a site and waits until the routers have what it says.
-func (n *node) bring(tb testing.TB, s *scene, routers *observer.Router) outcome {
+// way gets a configuration into FRR: it prepares that and returns a function that does it and tells how long it took until FRR ran it and was
+// read back.
+type way func(tb testing.TB, conf string) func() time.Duration
+
+// product is the way that all go.
+func (n *node) product(tb testing.TB, conf string) func() time.Duration {
 	tb.Helper()
-	conf, mark := s.conf(tb), routers.Count()
-	begin := time.Now()
-	ack := n.apply(tb, conf)
-	out := outcome{daemon: time.Since(begin), commands: ack.Commands}
-	if ack.How != frr.Delta {
-		tb.Errorf("applied by %+v, not by commands", ack)
+	return func() time.Duration {
+		begin := time.Now()
+		ack := n.apply(tb, conf)
+		took := time.Since(begin)
+		if ack.How != frr.Delta {
+			tb.Errorf("applied by %+v, not by commands", ack)
+		}
+		return took
 	}
+}
+
+// bring brings a site into FRR and waits until the routers have what it says.
+func bring(tb testing.TB, by way, s *scene, routers *observer.Router) outcome {
+	tb.Helper()
+	apply, mark := by(tb, s.conf(tb)), routers.Count()
+	begin := time.Now()
+	out := outcome{daemon: apply()}
 	routers.Await(tb, s.everythingAt(routers))
 	for _, e := range routers.Events(mark) {
 		out.peers = max(out.peers, e.At.Sub(begin))
@@ -273,7 +286,7 @@ func TestGivenSessionsWhenOneObjectChangesThenOnlyItsRoutesDoAndNoSessionIsReset
 				for _, act := range []func(*scene){c.do, c.undo} {
 					before, mark := s.states(routers), routers.Count()
 					act(s)
-					n.bring(t, s, routers)
+					bring(t, n.product, s, routers)
 					if strays := c.strays(routers.Events(mark), before); len(strays) > 0 {
 						t.Errorf("%s: %d strays, the first: %s", c.name, len(strays), strays[0])
 					}

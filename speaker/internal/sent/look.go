@@ -23,46 +23,52 @@ func ask[T any](ctx context.Context, frr FRR, command string, parse func([]byte)
 	return parse(output)
 }
 
-// lookAtSessions takes in the states of the sessions, and returns whether there is something to look for that was not before.
-func (t *Tracker) lookAtSessions(ctx context.Context) bool {
-	found, err := ask(ctx, t.frr, frrstate.CommandSessions, frrstate.ParseSessions)
-	t.report(ctx, err)
+// See takes in all sessions of bgpd, as it has just shown them. Who follows what happens to them asks it, so that it is asked once for all.
+func (t *Tracker) See(sessions []frrstate.Session) {
+	states := make(map[frrstate.Key]*frrstate.Session, len(sessions))
+	for i := range sessions {
+		states[sessions[i].Key] = &sessions[i]
+	}
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.look, t.looked = now.Add(sessionPause), now
-	if err != nil {
-		return false
-	}
-	states := make(map[frrstate.Key]*frrstate.Session, len(found))
-	for i := range found {
-		states[found[i].Key] = &found[i]
-	}
 	changed, missing := false, false
 	for key, s := range t.sessions {
 		if s.see(states[key], now) {
 			changed = true
 			missing = missing || s.up && s.missing > 0
 		}
-		if s.known && !s.up {
-			if told := s.downs.Add(grace); now.Before(told) { // then it is to be said
-				t.look = earlier(t.look, told)
-			} else if now.Sub(told) < 2*sessionPause {
-				changed = true
-			}
-		}
+	}
+	if !changed {
+		return
 	}
 	if missing {
 		t.search(now)
 	}
-	if changed {
-		signal(t.news)
-	}
-	return missing
+	signal(t.news)
+	signal(t.wake)
 }
 
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
+// mourn has those told whose sessions are down for long enough now, and returns when the next will be; zero for none.
+func (t *Tracker) mourn(now time.Time) (next time.Time) {
+	for _, s := range t.sessions {
+		if !s.known || s.up || s.mourned {
+			continue
+		}
+		due := s.downs.Add(grace)
+		if now.Before(due) {
+			next = earliest(next, due)
+			continue
+		}
+		s.mourned = true
+		signal(t.news)
+	}
+	return next
+}
+
+// earliest is the earlier of two times, of which the zero one means never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
 	}
 	return a

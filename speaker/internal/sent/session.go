@@ -22,6 +22,10 @@ type session struct {
 	// known says that the rest is: whether the session is up, since when, or since when it is seen not to be.
 	known, up    bool
 	since, downs time.Time
+	// ups is the how manieth time it was that the session came up, since bgpd began.
+	ups int64
+	// mourned is true once it was told that the session stays down.
+	mourned bool
 }
 
 // entry is a prefix and whether the router was sent it.
@@ -78,12 +82,12 @@ func (s *session) forget() {
 func (s *session) see(state *frrstate.Session, now time.Time) bool {
 	up := state != nil && state.Established()
 	switch {
-	case up && s.known && s.up && s.since.Equal(state.UpSince), !up && s.known && !s.up:
+	case up && s.known && s.up && state.Since(s.ups, s.since), !up && s.known && !s.up:
 		return false
 	case up:
-		s.since = state.UpSince
+		s.since, s.ups = state.UpSince, state.Ups
 	default:
-		s.downs = now
+		s.downs, s.mourned = now, false
 	}
 	s.known, s.up = true, up
 	s.forget()

@@ -1,5 +1,6 @@
 // Package sent finds out what routers were really sent. After a change of what is announced, and of a session, it reads back what bgpd says it has
-// sent (the adj-RIB-out): prefix by prefix where few are in question, else all of a session at once. At rest it looks at the sessions alone.
+// sent (the adj-RIB-out): prefix by prefix where few are in question, else all of a session at once. At rest it asks for nothing: whoever follows the
+// sessions tells it of them.
 package sent
 
 import (
@@ -29,9 +30,6 @@ const (
 	firstPause  = 10 * time.Millisecond
 	lastPause   = time.Second
 	searchLimit = 10 * time.Second
-	// sessionPause is between two looks at the sessions while nobody says that they changed, leastPause the least time between two.
-	sessionPause = 15 * time.Second
-	leastPause   = 200 * time.Millisecond
 	// grace is how long a session may be down before that is said of every Service: it may come back, and there may be many Services.
 	grace = 10 * time.Second
 	// few is how many prefixes are asked for one by one.
@@ -40,7 +38,7 @@ const (
 	showLimit = 5 * time.Second
 )
 
-// Tracker knows what the routers of this node were sent. Publish and Lookup may be called at any time; Start does the work.
+// Tracker knows what the routers of this node were sent. Publish, See and Lookup may be called at any time; Start does the work.
 type Tracker struct {
 	frr   FRR
 	log   *slog.Logger
@@ -59,8 +57,6 @@ type Tracker struct {
 	// until is how long to look for what is missing, zero when nothing is; again is when to look next, pause how long to wait after that.
 	until, again time.Time
 	pause        time.Duration
-	// look is when to look at the sessions next, looked when that was done last.
-	look, looked time.Time
 	// failing is true while FRR does not answer.
 	failing bool
 }
@@ -88,14 +84,6 @@ func (t *Tracker) Collect(ch chan<- prometheus.Metric) { t.delay.Collect(ch) }
 
 // News has an element when what Lookup says may have changed.
 func (t *Tracker) News() <-chan struct{} { return t.news }
-
-// Poke has the sessions looked at soon, because something happened to one.
-func (t *Tracker) Poke() {
-	t.mu.Lock()
-	t.look = earlier(t.look, t.looked.Add(leastPause))
-	t.mu.Unlock()
-	signal(t.wake)
-}
 
 // signal makes a channel with room for one element have one.
 func signal(ch chan struct{}) {
@@ -133,7 +121,7 @@ func (t *Tracker) take(bgp announce.BGP, noticed time.Time, doubt bool) (missing
 			s := t.sessions[key]
 			if s == nil {
 				s = newSession(key, n)
-				t.sessions[key], t.look = s, time.Time{}
+				t.sessions[key] = s
 			}
 			if doubt {
 				s.forget()
@@ -186,43 +174,34 @@ func (t *Tracker) search(now time.Time) {
 // Start looks until ctx ends.
 func (t *Tracker) Start(ctx context.Context) error {
 	for {
-		wait := t.step(ctx)
+		var due <-chan time.Time
+		if next := t.step(ctx); !next.IsZero() {
+			due = time.After(time.Until(next))
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.wake:
-		case <-time.After(wait):
+		case <-due:
 		}
 	}
 }
 
-// step does what is due and returns when to do so again.
-func (t *Tracker) step(ctx context.Context) time.Duration {
-	now := time.Now()
+// step does what is due and returns when to do so again, zero for never.
+func (t *Tracker) step(ctx context.Context) time.Time {
 	t.mu.Lock()
-	none, sessions, routes := len(t.sessions) == 0, !now.Before(t.look), !t.until.IsZero() && !now.Before(t.again)
+	due := !t.until.IsZero() && !time.Now().Before(t.again)
 	t.mu.Unlock()
-	if none {
-		return sessionPause
-	}
-	if sessions {
-		routes = t.lookAtSessions(ctx) || routes
-	}
-	if routes {
+	if due {
 		t.lookForRoutes(ctx)
 	}
-	return t.next()
-}
-
-// next is how long to wait.
-func (t *Tracker) next() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	next := t.look
-	if !t.until.IsZero() && t.again.Before(next) {
-		next = t.again
+	next := t.mourn(time.Now())
+	if !t.until.IsZero() {
+		next = earliest(next, t.again)
 	}
-	return max(time.Until(next), 0)
+	return next
 }
 
 // State is what is known of a router and an address.

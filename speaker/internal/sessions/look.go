@@ -141,6 +141,9 @@ func (r *Reporter) read(ctx context.Context) ([]view, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.Seen != nil {
+		r.Seen(sessions)
+	}
 	var bfd []frrstate.BFDSession
 	if slices.ContainsFunc(views, func(v view) bool { return v.neighbor.BFDProfile != "" }) {
 		// That bfdd does not answer says nothing of BGP.

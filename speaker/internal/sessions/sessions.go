@@ -32,9 +32,10 @@ type Options struct {
 	FRR                  FRR
 	// Client writes. It needs no limit of its own: what is written is limited by session.
 	Client client.Client
-	// Happened, unless nil, is called when something happened to a session. It must return at once.
-	Happened func()
-	Log      *slog.Logger
+	// Seen, unless nil, is called with what bgpd has shown, all its sessions sorted by key, each time it was asked. It must return at once and
+	// change nothing.
+	Seen func([]frrstate.Session)
+	Log  *slog.Logger
 }
 
 // Reporter follows the sessions. Start logs and tells in events, Write writes the objects.
@@ -136,9 +137,6 @@ func (r *Reporter) follow(ctx context.Context) {
 			r.feed.take(event, err)
 			r.mu.Unlock()
 			wake(r.poke)
-			if r.Happened != nil {
-				r.Happened()
-			}
 		}
 		select {
 		case <-ctx.Done():

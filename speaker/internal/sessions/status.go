@@ -20,8 +20,6 @@ const (
 	stateUnknown = "Unknown"
 	// bfdNone is what bfdStatus says where no BFD is wanted.
 	bfdNone = "N/A"
-	// clockSlack is how far apart two readings of the same moment may be: FRR tells it as a time before now, in whole seconds.
-	clockSlack = 2 * time.Second
 	// maxText bounds texts of the status, in bytes.
 	maxText = 1024
 )
@@ -116,7 +114,7 @@ func moment(before *metav1.Time, at time.Time) *metav1.Time {
 	if at.IsZero() {
 		return nil
 	}
-	if before != nil && before.Sub(at).Abs() <= clockSlack {
+	if before != nil && before.Sub(at).Abs() <= frrstate.ClockSlack {
 		return before
 	}
 	return &metav1.Time{Time: at.Truncate(time.Second)}
