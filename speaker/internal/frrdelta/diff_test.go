@@ -150,6 +150,13 @@ func TestGivenPolicyThatComesOrGoesWhenComparedThenItIsThereForAsLongAsSomething
 		"all comes": {empty, scene, []string{"profile p", "standard ml-tag-1", "route-map out permit 10", "route-map set-1 permit",
 			"network 10.0.0.1/32", "neighbor 192.0.2.1 remote-as", "route-map out out", "192.0.2.1 activate"}},
 		"all goes": {scene, empty, []string{"no router bgp 64512", "no route-map out", "no bgp large-community-list standard ml-tag-1", "no profile p"}},
+		"a neighbor comes": {
+			empty,
+			strings.NewReplacer("neighbor 192.0.2.1 remote-as 64513\n", "neighbor 192.0.2.1 remote-as 64513\n neighbor 192.0.2.1 timers connect 10\n",
+				"bfd\n", " address-family ipv6 unicast\n  neighbor 192.0.2.1 activate\nbfd\n").Replace(scene),
+			// What opens its session comes when it is active in all families.
+			[]string{"neighbor 192.0.2.1 remote-as", "192.0.2.1 activate", "address-family ipv6 unicast", "192.0.2.1 timers connect 10"},
+		},
 		"an advertisement comes first": {
 			scene,
 			strings.NewReplacer(

@@ -125,7 +125,7 @@ func sessionLine(name string, w []string) (string, stmt, bool) {
 		return keyed(w[0])
 	case "timers":
 		if w[1] == "connect" {
-			return keyed("timers connect")
+			return keyed(connectTimer)
 		}
 		return keyed("timers")
 	case "bfd":

@@ -1,6 +1,7 @@
 package frrdelta
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -24,10 +25,13 @@ func (d *differ) routers() {
 		if fresh {
 			d.networksOf(id, old, r, nil)
 		}
-		kept := d.sessions(id, old, r)
+		kept, begins := d.sessions(id, old, r)
 		starts := map[string][]string{}
 		for _, name := range familyNames(old, r) {
 			d.family(id, name, old, r, kept, starts)
+		}
+		for peer, line := range begins {
+			starts[peer] = append(starts[peer], line)
 		}
 		for _, peer := range sorted(starts) {
 			d.inRouter(id, starts[peer])
@@ -61,9 +65,10 @@ func (d *differ) removedRouters() {
 }
 
 // sessions removes, changes and makes neighbors without making them active. It
-// returns the names of those that stay as they are or change in place.
-func (d *differ) sessions(id routerID, old, r *router) map[string]bool {
-	kept := map[string]bool{}
+// returns the names of those that stay as they are or change in place, and the line
+// by which the session of each other begins once it is active.
+func (d *differ) sessions(id routerID, old, r *router) (kept map[string]bool, begins map[string]string) {
+	kept, begins = map[string]bool{}, map[string]string{}
 	for _, name := range sorted(old.neighbors) {
 		was, now := old.neighbors[name], r.neighbors[name]
 		if now != nil && was.create(name) == now.create(name) {
@@ -75,7 +80,12 @@ func (d *differ) sessions(id routerID, old, r *router) map[string]bool {
 	for _, name := range sorted(r.neighbors) {
 		n := r.neighbors[name]
 		if !kept[name] {
-			_, set := changes(nil, n.session)
+			settings := maps.Clone(n.session)
+			if timer, ok := settings[connectTimer]; ok {
+				delete(settings, connectTimer)
+				begins[name] = timer.set
+			}
+			_, set := changes(nil, settings)
 			d.inRouter(id, append([]string{n.create(name)}, set...))
 			continue
 		}
@@ -84,8 +94,13 @@ func (d *differ) sessions(id routerID, old, r *router) map[string]bool {
 			d.inRouter(id, slices.Concat(unset, set))
 		}
 	}
-	return kept
+	return kept, begins
 }
+
+// connectTimer is the setting that opens a session at once, also where no address
+// family is active yet (FRR, bgpd/bgpd.c, peer_timers_connect_set): the router
+// would be told of none, and the session would have to be opened anew.
+const connectTimer = "timers connect"
 
 // family changes what a neighbor does in an address family: it stops being
 // active first, its policy changes next. The lines by which it becomes active are

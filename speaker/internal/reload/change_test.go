@@ -14,6 +14,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/internal/selector"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrconf"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrdelta"
 	frrtest "github.com/seed-551707bd/metallb-operator/test/frr"
 	"github.com/seed-551707bd/metallb-operator/test/observer"
 )
@@ -308,5 +309,29 @@ func TestGivenMorePrefixesAndPeersWhenRenderedThenTheSizeGrowsWithTheirSum(t *te
 	few, many := size(100, 16)-size(100, 1), size(1000, 16)-size(1000, 1)
 	if few != many {
 		t.Errorf("15 peers more take %d bytes beside 100 prefixes and %d beside 1,000", few, many)
+	}
+}
+
+// A session that opened before would tell its router of no address family, and would have to be opened again.
+func TestGivenAPeerThatComesWhenItsCommandsAreGivenOneAfterTheOtherThenItsSessionBeginsOnceItIsActive(t *testing.T) {
+	t.Parallel()
+	for _, release := range frrtest.Releases() {
+		t.Run(string(release), func(t *testing.T) {
+			t.Parallel()
+			n := startNode(t, release)
+			observer.Start(t, n.Instance, observer.Options{ASN: asn, Cable: "eth0", Node: []string{nodeAddress}, Addresses: []string{peerAddress(0) + "/24"}})
+			bare := newFloor(t, n)
+			for _, step := range bare.plan(t, newSite(1, 1).conf(t)) {
+				bare.give(t, []frrdelta.Step{step})
+				n.Vtysh(t, "show version") // as long as a session takes to open
+			}
+			n.AwaitSession(t, peerAddress(0))
+			opened := shown[map[string]struct {
+				Stats struct{ OpensSent, NotificationsSent int } `json:"messageStats"`
+			}](t, n.Instance, "show bgp neighbors "+peerAddress(0)+" json")[peerAddress(0)].Stats
+			if opened.OpensSent != 1 || opened.NotificationsSent != 0 {
+				t.Errorf("%+v, want the session to be opened once", opened)
+			}
+		})
 	}
 }

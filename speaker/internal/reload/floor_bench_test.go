@@ -39,8 +39,8 @@ func (f *floor) run(tb testing.TB, daemon string, groups ...[]string) string {
 	return outs[len(outs)-1]
 }
 
-// prepare finds the commands that lead to a configuration, and returns a function that gives them and tells how long it took.
-func (f *floor) prepare(tb testing.TB, conf string) func() time.Duration {
+// plan is what leads to a configuration from what runs.
+func (f *floor) plan(tb testing.TB, conf string) []frrdelta.Step {
 	tb.Helper()
 	running := map[string]*frrdelta.Config{}
 	for _, daemon := range f.daemons {
@@ -50,7 +50,13 @@ func (f *floor) prepare(tb testing.TB, conf string) func() time.Duration {
 	if full != nil {
 		tb.Fatal(full)
 	}
-	steps := slices.DeleteFunc(plan.Steps, func(s frrdelta.Step) bool { return s.Cosmetic })
+	return slices.DeleteFunc(plan.Steps, func(s frrdelta.Step) bool { return s.Cosmetic })
+}
+
+// prepare finds the commands that lead to a configuration, and returns a function that gives them and tells how long it took.
+func (f *floor) prepare(tb testing.TB, conf string) func() time.Duration {
+	tb.Helper()
+	steps := f.plan(tb, conf)
 	late := slices.IndexFunc(steps, func(s frrdelta.Step) bool { return s.Late })
 	if late < 0 {
 		late = len(steps)
