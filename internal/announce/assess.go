@@ -37,6 +37,8 @@ const (
 	ReasonApplyFailed ReasonCode = "applyFailed"
 	// ReasonNotAnswered: a node is to answer on layer 2 and does not.
 	ReasonNotAnswered ReasonCode = "notAnswered"
+	// ReasonNodeLost: a node is to announce, and nobody knows whether it does any more.
+	ReasonNodeLost ReasonCode = "nodeLost"
 	// ReasonPending: nodes are to announce, and what came of it is not known yet.
 	ReasonPending ReasonCode = "pending"
 )
@@ -48,6 +50,8 @@ type Heard struct {
 	Answering []string
 	// Speakers are those that report at all, by node.
 	Speakers map[string]Speaker
+	// Lost are nodes of which Kubernetes has not heard for a while: what they reported does not count.
+	Lost map[string]bool
 	// Diagnoses say what is wrong with sessions, as far as that is known.
 	Diagnoses map[Session]string
 }
@@ -84,7 +88,7 @@ const shownNodes = 3
 // Assess judges by what speakers report whether a Service is announced. What it would take is found out by a survey, and only when something is
 // missing: survey is what Survey.Of returns for the Service.
 func Assess(svc *Service, heard *Heard, survey func() []View) Assessment {
-	a := &assessor{svc: svc, heard: heard, survey: survey}
+	a := &assessor{svc: svc, heard: heard.living(), survey: survey}
 	for _, addr := range distinct(svc.Addresses) {
 		a.addresses = append(a.addresses, addr.Unmap())
 	}
@@ -115,13 +119,24 @@ func Assess(svc *Service, heard *Heard, survey func() []View) Assessment {
 	if missing < len(a.addresses) {
 		return Assessment{Yes, Reason{ReasonPartlyAnnounced, a.who() + "; " + text}}
 	}
-	// What is not known yet may turn out well; what is known will not.
+	// What is not known may turn out well; what is known will not.
 	for _, r := range why {
-		if r.Code != ReasonPending {
+		if r.Code != ReasonPending && r.Code != ReasonNodeLost {
 			return Assessment{No, Reason{r.Code, text}}
 		}
 	}
-	return Assessment{Unknown, Reason{ReasonPending, text}}
+	return Assessment{Unknown, Reason{why[0].Code, text}}
+}
+
+// living returns what was heard of nodes that are not lost.
+func (h *Heard) living() *Heard {
+	if len(h.Lost) == 0 {
+		return h
+	}
+	now := *h
+	now.Routes = slices.DeleteFunc(slices.Clone(h.Routes), func(r Route) bool { return h.Lost[r.Node] })
+	now.Answering = slices.DeleteFunc(slices.Clone(h.Answering), func(node string) bool { return h.Lost[node] })
+	return &now
 }
 
 // NoNode says that no node announces addresses, and why, as events and conditions have it.
@@ -338,6 +353,8 @@ func (a *assessor) unrouted(addr netip.Addr) Reason {
 func (a *assessor) unheard(node string) Reason {
 	s, reports := a.heard.Speakers[node]
 	switch {
+	case a.heard.Lost[node]:
+		return Reason{ReasonNodeLost, "node " + node + " is to announce it, and Kubernetes has not heard from that node for a while"}
 	case !reports:
 		return Reason{ReasonNotMember, "node " + node + " is to announce it, and no speaker reports from there"}
 	case s.Drained != "":

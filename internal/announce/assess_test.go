@@ -224,6 +224,21 @@ func TestWhyAServiceIsNotAnnounced(t *testing.T) {
 			}
 		}, announce.No, announce.ReasonDraining, "no node announces 10.0.0.1: node n1 is unschedulable: withdrawn; node n2 is unschedulable: withdrawn; " +
 			"node n3 is unschedulable: withdrawn"},
+		"one of two nodes is lost": {func(w *world) {
+			w.Routes = []announce.Route{told("n1", "", "", "10.0.0.1"), told("n2", "", "", "10.0.0.1")}
+			w.Lost = map[string]bool{"n1": true}
+		}, announce.Yes, announce.ReasonAnnounced, "announced by BGP from node n2 to BGPPeer tor"},
+		"the only node is lost": {func(w *world) {
+			w.Routes = []announce.Route{told("n1", "", "", "10.0.0.1")}
+			w.Lost = map[string]bool{"n1": true}
+			local(w, "n1")
+		}, announce.Unknown, announce.ReasonNodeLost, "no node announces 10.0.0.1: node n1 is to announce it, and Kubernetes has not heard from that node for a while; " +
+			"node n2 has none of the 1 serving endpoints"},
+		"layer 2, of a node that is lost": {func(w *world) {
+			layer2(w)
+			local(w, "n1")
+			w.Answering, w.Lost, w.Members = []string{"n1"}, map[string]bool{"n1": true}, []string{"n2", "n3"}
+		}, announce.No, announce.ReasonNoLocalEndpoints, "node n1: its speaker is not alive, or cannot be reached from here"},
 		"no address": {func(w *world) { w.Services[0].Addresses = nil }, announce.No, announce.ReasonNoAddress,
 			"the Service has no address: its condition metallb.io/Allocated says why"},
 		"no advertisement": {func(w *world) { w.Config.BGPAdvertisements = nil }, announce.No, announce.ReasonNoAdvertisement,

@@ -77,7 +77,7 @@ func (s *Survey) Of(key ipam.ServiceKey, services []*Service) []View {
 func (c ReasonCode) rank() int {
 	return slices.Index([]ReasonCode{
 		ReasonNotAllowed, ReasonNoAdvertisement, ReasonNoPeer, ReasonConflictingAds, ReasonUnknownNode, ReasonNetworkUnavailable, ReasonNodeExcluded,
-		ReasonNoLocalEndpoints, ReasonNoEndpoints, ReasonNotMember, ReasonDraining, ReasonApplyFailed, ReasonPending,
+		ReasonNoLocalEndpoints, ReasonNoEndpoints, ReasonNotMember, ReasonDraining, ReasonApplyFailed, ReasonNodeLost, ReasonPending,
 	}, c)
 }
 

@@ -24,6 +24,12 @@ func NodeInfo(n *corev1.Node) announce.NodeInfo {
 	return info
 }
 
+// Lost tells whether Kubernetes has not heard from the node for a while: its kubelet reports nothing any more. What else runs there may, or may not.
+func Lost(n *corev1.Node) bool {
+	c := ready(n)
+	return c != nil && c.Status == corev1.ConditionUnknown
+}
+
 func rawNode(n *corev1.Node) intent.RawNode {
 	return intent.RawNode{Name: n.Name, Labels: n.Labels, Addresses: NodeAddresses(n)}
 }

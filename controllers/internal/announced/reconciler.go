@@ -57,7 +57,7 @@ var usual = pace{
 	calm: 300 * time.Millisecond, patience: time.Minute, poll: 50 * time.Millisecond,
 }
 
-// reconciler has a key for each Service, and two for everything else. It runs one pass at a time.
+// reconciler has a key for each Service, and some for everything else. It runs one pass at a time.
 type reconciler struct {
 	Options
 	// client reads from the cache, and writes.
@@ -94,9 +94,11 @@ type version struct {
 	of  string
 }
 
-// everything is the key for the configuration, nodes and speakers, diagnoses the one for what is wrong with sessions. No Service has such a name.
+// everything is the key for the configuration and speakers, nodes the one for nodes, diagnoses that for what is wrong with sessions. No Service has
+// such a name.
 var (
 	everything = reconcile.Request{}
+	nodes      = reconcile.Request{NamespacedName: types.NamespacedName{Name: "nodes"}}
 	diagnoses  = reconcile.Request{NamespacedName: types.NamespacedName{Name: "diagnoses"}}
 )
 
@@ -120,6 +122,9 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	case everything:
 		r.stale = true
 		return reconcile.Result{}, r.sweep(ctx, unannounced)
+	case nodes:
+		r.stale = true
+		return reconcile.Result{}, r.sweep(ctx, func(string) bool { return true })
 	case diagnoses:
 		return reconcile.Result{}, r.sweep(ctx, undelivered)
 	}

@@ -412,6 +412,43 @@ func TestGivenASessionThatIsDownWhenItsDiagnosisIsKnownThenTheServiceSaysItToo(t
 	})
 }
 
+func TestGivenANodeThatIsLostWhenItsReportsStayThenTheyDoNotCountUnlessAllAreLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, append(append(network(), advertised()...), node("n2"), balanced("web", "192.0.2.1"))...)
+		h.endpoints.Put(slice("web"))
+		h.routes.Put(announcing("n1", "web", delivered("192.0.2.1")))
+		h.until("web", time.Minute)
+		h.expect("web", "True Announced")
+		lose := func(name string, status corev1.ConditionStatus) {
+			t.Helper()
+			n := node(name)
+			if err := h.client.Get(t.Context(), client.ObjectKeyFromObject(n), n); err != nil {
+				t.Fatal(err)
+			}
+			n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status}}
+			if err := h.client.Status().Update(t.Context(), n); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.Reconcile(t.Context(), nodes); err != nil {
+				t.Fatal(err)
+			}
+			h.until("web", time.Minute)
+		}
+		lose("n2", corev1.ConditionUnknown)
+		h.expect("web", "True Announced")
+		lose("n1", corev1.ConditionUnknown)
+		h.expect("web", "True Announced") // Kubernetes has not heard from anybody
+		if len(h.writes) != 1 {
+			t.Errorf("written at %v, want once", h.writes)
+		}
+		lose("n2", corev1.ConditionTrue)
+		h.expect("web", "Unknown NodeLost: no node announces 192.0.2.1: node n1 is to announce it, and Kubernetes has not heard from that node for a while; "+
+			"node n2 is to announce it, and no speaker reports from there")
+		lose("n1", corev1.ConditionFalse)
+		h.expect("web", "True Announced")
+	})
+}
+
 func TestReportsOfObjectsThatComeChangeMoveAndGo(t *testing.T) {
 	var touched []string
 	r := newReports(readRoute, sameRoute, func(key ipam.ServiceKey) { touched = append(touched, key.Name) })

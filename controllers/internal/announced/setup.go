@@ -81,7 +81,7 @@ func (f *feed) watch(mgr manager.Manager) *builder.Builder {
 		Watches(&corev1.Service{}, f.handler(func(o client.Object) reconcile.Request {
 			return reconcile.Request{NamespacedName: client.ObjectKeyFromObject(o)}
 		})).
-		Watches(&corev1.Node{}, general, builder.WithPredicates(nodeChanges())).
+		Watches(&corev1.Node{}, f.handler(func(client.Object) reconcile.Request { return nodes }), builder.WithPredicates(nodeChanges())).
 		Watches(&corev1.Secret{}, general, builder.WithPredicates(here, predicate.ResourceVersionChangedPredicate{})).
 		Watches(&v1beta1.ConfigurationState{}, general, builder.WithPredicates(here, configstatus.SpeakerChanges()))
 	for _, kind := range []client.Object{
@@ -106,7 +106,7 @@ func nodeChanges() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*corev1.Node)
 		after, is := e.ObjectNew.(*corev1.Node)
-		return !ok || !is || !reflect.DeepEqual(kubeview.NodeInfo(before), kubeview.NodeInfo(after))
+		return !ok || !is || kubeview.Lost(before) != kubeview.Lost(after) || !reflect.DeepEqual(kubeview.NodeInfo(before), kubeview.NodeInfo(after))
 	}}
 }
 

@@ -20,6 +20,7 @@ import (
 // view is what all Services are judged by.
 type view struct {
 	speakers map[string]announce.Speaker
+	lost     map[string]bool
 	input    announce.Input
 	// survey is made when the first Service asks.
 	survey *announce.Survey
@@ -38,14 +39,31 @@ func (v *view) refresh(ctx context.Context, c client.Reader, o *Options) error {
 	}
 	snapshot, _ := intent.Build(kubeview.Raw(objects), v.last)
 	v.last, v.speakers, v.survey = snapshot, speakers, nil
-	v.input = announce.Input{Config: snapshot, IgnoreExcludeLabel: o.IgnoreExcludeLabel, Members: slices.Sorted(maps.Keys(speakers))}
-	if v.input.Members == nil {
-		v.input.Members = []string{} // nil would be that all are alive
+	v.lost = lost(objects.Nodes)
+	v.input = announce.Input{Config: snapshot, IgnoreExcludeLabel: o.IgnoreExcludeLabel, Members: []string{}} // nil would be that all are alive
+	for _, name := range slices.Sorted(maps.Keys(speakers)) {
+		if !v.lost[name] {
+			v.input.Members = append(v.input.Members, name)
+		}
 	}
 	for i := range objects.Nodes {
 		v.input.Nodes = append(v.input.Nodes, kubeview.NodeInfo(&objects.Nodes[i]))
 	}
 	return nil
+}
+
+// lost returns the nodes that Kubernetes has not heard from for a while. When it has not heard from any, it is Kubernetes that is to be mistrusted.
+func lost(nodes []corev1.Node) map[string]bool {
+	names := map[string]bool{}
+	for i := range nodes {
+		if kubeview.Lost(&nodes[i]) {
+			names[nodes[i].Name] = true
+		}
+	}
+	if len(names) == len(nodes) {
+		return nil
+	}
+	return names
 }
 
 // ask surveys the nodes about the Service of that key.
@@ -92,7 +110,7 @@ func (r *reconciler) service(svc *corev1.Service) *announce.Service {
 // assess judges a Service.
 func (r *reconciler) assess(ctx context.Context, svc *corev1.Service) announce.Assessment {
 	one := r.service(svc)
-	heard := &announce.Heard{Routes: r.routes.about(one.Key), Speakers: r.view.speakers}
+	heard := &announce.Heard{Routes: r.routes.about(one.Key), Speakers: r.view.speakers, Lost: r.view.lost}
 	slices.SortFunc(heard.Routes, func(a, b announce.Route) int { return cmp.Compare(a.Node, b.Node) })
 	heard.Answering = slices.Compact(slices.Sorted(slices.Values(r.answering.about(one.Key))))
 	heard.Diagnoses = map[announce.Session]string{}
