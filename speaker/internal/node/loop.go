@@ -165,7 +165,7 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	}
 	moved, due := l.surroundings(ctx, view, start)
 	away, news := l.outage.news()
-	if view.Version == l.settled && !news && !(moved && l.layer2.concerned(&l.config.snapshot)) {
+	if l.done(view, news, moved) {
 		return due
 	}
 	if view.Version != l.settled && l.noticed.IsZero() {
@@ -185,6 +185,11 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	}
 	l.tell(view, &report)
 	return after
+}
+
+// done tells whether FRR runs what the view asks for, and nothing else is to be done or said.
+func (l *Loop) done(view View, news, moved bool) bool {
+	return view.Version == l.settled && !news && !(moved && l.layer2.concerned(&l.config.snapshot))
 }
 
 // surroundings takes in what is known of the other speakers and how far the node's drain is. It returns whether who is alive has changed, and
