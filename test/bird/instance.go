@@ -8,17 +8,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/seed-551707bd/metallb-operator/test/frr"
 	"github.com/seed-551707bd/metallb-operator/test/lab/bird"
 )
 
-// script runs as process 1 of the namespaces. Its standard input is a pipe from the test: when that closes the script ends, and the kernel then ends all
-// processes of the process namespace and drops the mounts and links.
+// script runs as process 1 of the namespaces and ends with its standard input.
 const script = `set -eu
 root=$1
 mount --make-rprivate /
@@ -67,7 +66,14 @@ func Start(tb testing.TB, o Options) *Instance {
 	if i.output, err = os.Create(filepath.Join(tb.TempDir(), "output")); err != nil {
 		tb.Fatal(err)
 	}
-	i.run(tb, root, o)
+	tb.Cleanup(func() {
+		text, err := os.ReadFile(i.output.Name())
+		if tb.Failed() {
+			tb.Logf("output of BIRD %s: %v\n%s", o.Name, err, text)
+		}
+		_ = i.output.Close() // only read from here on
+	})
+	i.pid, _ = frr.StartNamespaces(tb, i.output, script, root, o.Name, o.Config)
 	frr.Eventually(tb, frr.Patience, func() error {
 		out, err := i.Birdc(tb.Context(), "show status")
 		if err != nil || !strings.Contains(out, "Daemon is up and running") {
@@ -78,41 +84,13 @@ func Start(tb testing.TB, o Options) *Instance {
 	return i
 }
 
-func (i *Instance) run(tb testing.TB, root string, o Options) {
-	tb.Helper()
-	cmd := exec.Command("/bin/sh", "-c", script, "sh", root, o.Name, o.Config)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
-	}
-	cmd.Stdout, cmd.Stderr = i.output, i.output
-	alive, err := cmd.StdinPipe()
-	if err != nil {
-		tb.Fatalf("make the pipe that keeps BIRD alive: %v", err)
-	}
-	if err := cmd.Start(); err != nil {
-		tb.Fatalf("start BIRD's namespaces: %v", err)
-	}
-	i.pid = cmd.Process.Pid
-	tb.Cleanup(func() {
-		_ = alive.Close()
-		_ = cmd.Process.Kill() // process 1: everything inside goes with it
-		_ = cmd.Wait()
-		text, err := os.ReadFile(i.output.Name())
-		if tb.Failed() {
-			tb.Logf("output of BIRD %s: %v\n%s", o.Name, err, text)
-		}
-		_ = i.output.Close() // only read from here on
-	})
-}
-
 // PID is the process id, on the machine, of the instance's process 1.
 func (i *Instance) PID() int { return i.pid }
 
 // Command prepares a program to run inside the instance, as root.
 func (i *Instance) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	line := append([]string{"-t", strconv.Itoa(i.pid), "-n", "-m", "-p", "-u", "-i", "-r", "-w", name}, args...)
-	cmd := exec.CommandContext(ctx, "/usr/bin/nsenter", line...)
+	line := slices.Concat(frr.EnterNamespaces(i.pid), []string{name}, args)
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 	return cmd
 }

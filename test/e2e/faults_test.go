@@ -165,16 +165,37 @@ spec: {myASN: 64512, peerASN: 64514, peerAddress: 192.168.126.7, bfdProfile: mis
 		Expect(established(ctx)).To(Equal(before))
 	})
 
-	It("FRR killed comes back with everything it announced", func(ctx SpecContext) {
+	It("FRR killed comes back with everything it announced, and is told of", func(ctx SpecContext) {
+		before, told := programmed(ctx, "n1"), toldOf(ctx, "daemonDown", "FRR's bgpd has ended")
 		_, err := cluster.Exec(ctx, "n1", "pkill", "-KILL", "-x", "bgpd")
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(func(g Gomega) {
 			g.Expect(nextHops(host(address))(g)).To(Equal(nodes4(2)))
 		}).WithPolling(20*time.Millisecond).Should(Succeed(), "the router notices")
 		Eventually(nextHops(host(address))).WithTimeout(90 * time.Second).Should(Equal(nodes4(1, 2)))
+		// It was not Programmed in between.
+		wholeAgain(ctx, "n1", before)
+		Eventually(func() int { return toldOf(ctx, "daemonDown", "FRR's bgpd has ended") }).Should(BeNumerically(">", told))
+		Eventually(func() int { return toldOf(ctx, "daemonUp", "FRR's bgpd is back") }).Should(BeNumerically(">", 0))
+		established(ctx)
 	})
 
-	It("a change made by hand in the running FRR is repaired", func(ctx SpecContext) {
+	It("FRR's container that restarts comes back with everything it announced, and is told of", func(ctx SpecContext) {
+		before, restarts := programmed(ctx, "n1"), speakerRestarts(ctx, "frr")
+		_, err := cluster.Exec(ctx, "n1", "pkill", "-KILL", "-x", "watchfrr")
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(func(g Gomega) {
+			g.Expect(nextHops(host(address))(g)).To(Equal(nodes4(2)))
+		}).WithPolling(20*time.Millisecond).Should(Succeed(), "the router notices")
+		Eventually(func() int { return speakerRestarts(ctx, "frr") }).WithTimeout(time.Minute).Should(BeNumerically(">", restarts))
+		Eventually(nextHops(host(address))).WithTimeout(90 * time.Second).Should(Equal(nodes4(1, 2)))
+		wholeAgain(ctx, "n1", before)
+		Eventually(func() int { return toldOf(ctx, "daemonDown", "FRR's zebra has ended") }).Should(BeNumerically(">", 0))
+		established(ctx)
+	})
+
+	It("a change made by hand in the running FRR is repaired, and told of", func(ctx SpecContext) {
+		told := toldOf(ctx, "driftRepaired", "203.0.113.14/32")
 		line := "network " + address + "/32"
 		after, err := cluster.SpeakerVtysh(ctx, product.Namespace, "n1", "configure terminal", "router bgp 64512",
 			"address-family ipv4 unicast", "no "+line, "network 203.0.113.14/32", "end", "show running-config")
@@ -188,6 +209,8 @@ spec: {myASN: 64512, peerASN: 64514, peerAddress: 192.168.126.7, bfdProfile: mis
 			g.Expect(now).NotTo(ContainSubstring("203.0.113.14"))
 		}).WithTimeout(time.Minute).Should(Succeed())
 		Eventually(nextHops(host(address))).Should(Equal(nodes4(1, 2)))
+		Eventually(func() int { return toldOf(ctx, "driftRepaired", "203.0.113.14/32") }).Should(BeNumerically(">", told))
+		Expect(programmed(ctx, "n1").Status).To(Equal(metav1.ConditionTrue))
 	})
 
 	It("a restarted controller keeps every address and serves the next Service", func(ctx SpecContext) {
@@ -333,6 +356,40 @@ stringData: {password: "` + password + `"}
 		established(ctx) // of both families, for the specs after this one
 	})
 })
+
+// programmed is the condition Programmed of a node's speaker.
+func programmed(ctx context.Context, node string) metav1.Condition {
+	GinkgoHelper()
+	var state v1beta1.ConfigurationState
+	Expect(cluster.Client.Get(ctx, inNamespace("speaker-"+node), &state)).To(Succeed())
+	c := meta.FindStatusCondition(state.Status.Conditions, v1beta1.ConditionProgrammed)
+	Expect(c).NotTo(BeNil())
+	return *c
+}
+
+// wholeAgain waits until a node's speaker says that FRR runs what it is to run, and did not in between.
+func wholeAgain(ctx context.Context, node string, before metav1.Condition) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		now := programmed(ctx, node)
+		g.Expect(now.Status).To(Equal(metav1.ConditionTrue), now.Message)
+		g.Expect(now.LastTransitionTime.Time).To(BeTemporally(">", before.LastTransitionTime.Time))
+	}).WithContext(ctx).WithTimeout(time.Minute).Should(Succeed())
+}
+
+// toldOf counts how often events on the ConfigurationState of the speaker on n1 told of something.
+func toldOf(ctx context.Context, reason, words string) int {
+	GinkgoHelper()
+	var list corev1.EventList
+	Expect(cluster.Client.List(ctx, &list, client.InNamespace(product.Namespace))).To(Succeed())
+	count := 0
+	for _, e := range list.Items {
+		if e.InvolvedObject.Kind == "ConfigurationState" && e.InvolvedObject.Name == "speaker-n1" && e.Reason == reason && strings.Contains(e.Message, words) {
+			count += int(e.Count)
+		}
+	}
+	return count
+}
 
 // speakerRestarts counts the restarts of one container of the speaker pod on n1.
 func speakerRestarts(ctx context.Context, container string) int {

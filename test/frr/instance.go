@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -46,12 +45,10 @@ type Instance struct {
 	pid   int
 	root  string
 	log   *logBuffer
-	stdin io.WriteCloser
+	stdin io.Writer
 }
 
-// instanceScript runs as process 1 of the namespaces. Its standard input is a
-// pipe from the test: when that closes the script ends, and the kernel then ends
-// all processes of the process namespace and drops the mounts and links.
+// instanceScript runs as process 1 of the namespaces and ends with its standard input.
 const instanceScript = `set -eu
 root=$1
 mount --make-rprivate /
@@ -137,27 +134,8 @@ func (i *Instance) run(tb testing.TB, root string, o Options) {
 	if o.Bare {
 		start = "bare"
 	}
-	cmd := exec.Command("/bin/sh", "-c", instanceScript, "sh", root, o.Name, listen, o.Config, start)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=" + os.TempDir()}
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
-	}
-	cmd.Stdout, cmd.Stderr = i.log, i.log
-	alive, err := cmd.StdinPipe()
-	if err != nil {
-		tb.Fatalf("make the pipe that keeps FRR alive: %v", err)
-	}
-	if err := cmd.Start(); err != nil {
-		tb.Fatalf("start FRR's namespaces: %v", err)
-	}
-	i.pid = cmd.Process.Pid
-	i.stdin = alive
+	i.pid, i.stdin = StartNamespaces(tb, i.log, instanceScript, root, o.Name, listen, o.Config, start)
 	i.root = filepath.Join("/proc", strconv.Itoa(i.pid), "root")
-	tb.Cleanup(func() {
-		_ = alive.Close()
-		_ = cmd.Process.Kill() // process 1: everything inside goes with it
-		_ = cmd.Wait()
-	})
 	Eventually(tb, Patience, func() error {
 		if !strings.Contains(i.log.String(), "ready\n") {
 			return fmt.Errorf("FRR's namespaces are not ready: %s", i.log.String())
@@ -231,9 +209,7 @@ func (i *Instance) PID() int { return i.pid }
 func (i *Instance) Path(inner string) string { return filepath.Join(i.root, inner) }
 
 // Enter is the beginning of a command line that runs a program inside the instance.
-func (i *Instance) Enter() []string {
-	return []string{"/usr/bin/nsenter", "-t", strconv.Itoa(i.pid), "-n", "-m", "-p", "-u", "-i", "-r", "-w"}
-}
+func (i *Instance) Enter() []string { return EnterNamespaces(i.pid) }
 
 // Command prepares a program to run inside the instance, as root.
 func (i *Instance) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
