@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Makes everything that follows from the types in api/: deepcopy functions, CustomResourceDefinitions and the API reference.
+# Makes everything that follows from the types in api/: deepcopy functions, CustomResourceDefinitions and the API reference; and from these with
+# config/ the package for OLM.
 #
 #   hack/generate.sh           writes it
 #   hack/generate.sh --check   fails, and shows the difference, when what is there is not what would be written
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-inputs=(go.mod go.sum tools api config/crd docs/reference)
-outputs=(api config/crd docs/reference)
+inputs=(go.mod go.sum tools api config hack docs/reference bundle catalog)
+outputs=(api config/crd docs/reference bundle catalog)
 
 tool() { go tool -modfile=tools/go.mod "$@"; }
 
@@ -19,6 +20,7 @@ generate() {
 	sed -i -e 's/[[:space:]]*$//' docs/reference/api.md
 	cat -s docs/reference/api.md >docs/reference/api.md.new
 	mv docs/reference/api.md.new docs/reference/api.md
+	go run ./hack/bundle
 }
 
 case "${1-}" in
@@ -30,7 +32,7 @@ case "${1-}" in
 	(generate "$copy")
 	for output in "${outputs[@]}"; do
 		if ! diff -ru "$root/$output" "$copy/$output"; then
-			echo "$output does not follow from api/: run make generate" >&2
+			echo "$output does not follow from api/ and config/: run make generate" >&2
 			exit 1
 		fi
 	done
