@@ -66,7 +66,15 @@ func Prepare(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Nodes = max(o.Nodes, 1)
-	return makeAssets(ctx, w, &state{}, o)
+	if err := makeAssets(ctx, w, &state{}, o); err != nil {
+		return err
+	}
+	// For tests of the OLM package, with and without a lab.
+	if _, err := w.OPM(ctx); err != nil {
+		return err
+	}
+	_, err = w.BundleValidator(ctx)
+	return err
 }
 
 func openWorkshop(o Options) (*assets.Workshop, *cache.Cache, error) {

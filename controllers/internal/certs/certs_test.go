@@ -237,6 +237,56 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// Given a mounted Secret, in which kubelet replaces all files at once by turning one link, when OLM renews the certificate, then it is shown without a
+// restart. (certwatcher notices the link's change, or looks again by itself.)
+func TestFilesOfAMountedSecret(t *testing.T) {
+	dir := t.TempDir()
+	mount := func(name string, p *pair) {
+		t.Helper()
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey} {
+			if err := os.WriteFile(filepath.Join(dir, name, file), p.data[file], 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Symlink(name, filepath.Join(dir, "..data_tmp")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, second := mustIssue(t, nil, time.Now()), mustIssue(t, nil, time.Now())
+	mount("..1", first)
+	for _, file := range []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey} {
+		if err := os.Symlink(filepath.Join("..data", file), filepath.Join(dir, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := NewFiles(dir, logr.Discard())
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Start(ctx) }()
+	shows := func(p *pair) func() bool {
+		return func() bool {
+			shown, err := f.GetCertificate(&tls.ClientHelloInfo{})
+			return err == nil && shown != nil && bytes.Equal(shown.Certificate[0], p.certificate.Certificate[0])
+		}
+	}
+	await(t, shows(first))
+	mount("..2", second)
+	if err := os.RemoveAll(filepath.Join(dir, "..1")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, shows(second))
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func await(t *testing.T, done func() bool) {
 	t.Helper()
 	limit := time.After(time.Minute)

@@ -70,6 +70,12 @@ func (r recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
+	return newClusterWith(t, func() []*unstructured.Unstructured { return split(t, kustomize(t, "config/default")) })
+}
+
+// newClusterWith is newCluster with something else than config/default.
+func newClusterWith(t *testing.T, installation func() []*unstructured.Unstructured) *cluster {
+	t.Helper()
 	ctrl.SetLogger(logr.Discard())
 	server := apiserver.Run(t, apiserver.Options{ControllerManager: true})
 	scheme, err := operator.NewScheme()
@@ -81,7 +87,7 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	c := &cluster{Client: admin, writes: &writes{}}
-	c.install(t)
+	c.install(t, installation())
 	account := "system:serviceaccount:" + namespace + ":metallb-operator"
 	own, err := server.ConfigFor(account, "system:serviceaccounts", "system:serviceaccounts:"+namespace, "system:authenticated")
 	if err != nil {
@@ -91,10 +97,10 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// install applies config/default but for the operator's Deployment: the operator runs in the test.
-func (c *cluster) install(t *testing.T) {
+// install applies config/default, or what stands for it, but for the operator's Deployment: the operator runs in the test.
+func (c *cluster) install(t *testing.T, objects []*unstructured.Unstructured) {
 	t.Helper()
-	for _, object := range split(t, kustomize(t, "config/default")) {
+	for _, object := range objects {
 		if object.GetKind() == "Deployment" {
 			continue
 		}
@@ -155,10 +161,10 @@ func (c *cluster) run(t *testing.T, as *rest.Config) {
 	})
 }
 
-// metallb creates the MetalLB object.
-func (c *cluster) metallb(t *testing.T, name string, spec v1beta1.MetalLBSpec) *v1beta1.MetalLB {
+// metallb creates a MetalLB object with an empty spec.
+func (c *cluster) metallb(t *testing.T, name string) *v1beta1.MetalLB {
 	t.Helper()
-	object := &v1beta1.MetalLB{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, Spec: spec}
+	object := &v1beta1.MetalLB{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}
 	if err := c.Create(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func TestOperator(t *testing.T) {
 // and removes everything, and writes nothing while at rest.
 func (c *cluster) testInstallation(t *testing.T) {
 	t.Helper()
-	metallb := c.metallb(t, v1beta1.MetalLBName, v1beta1.MetalLBSpec{})
+	metallb := c.metallb(t, v1beta1.MetalLBName)
 	objects := c.awaitChildren(t)
 
 	t.Run("every object in the namespace is owned by the MetalLB object", func(t *testing.T) {
@@ -348,7 +348,7 @@ func (c *cluster) leavesNothing(t *testing.T, metallb *v1beta1.MetalLB) {
 // Given a MetalLB object with another name, when the operator sees it, then it says what is wrong and installs nothing.
 func (c *cluster) testMisnamed(t *testing.T) {
 	t.Helper()
-	object := c.metallb(t, "loadbalancer", v1beta1.MetalLBSpec{})
+	object := c.metallb(t, "loadbalancer")
 	found := c.awaitCondition(t, object.Name, v1beta1.ConditionDegraded, metav1.ConditionTrue, `"loadbalancer"`, `"metallb"`)
 	if found.Reason != v1beta1.ReasonIncorrectName {
 		t.Errorf("reason %s", found.Reason)
