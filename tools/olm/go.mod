@@ -4,8 +4,6 @@ go 1.24.4
 
 require github.com/operator-framework/api v0.35.0
 
-require github.com/operator-framework/api v0.35.0
-
 require (
 	cel.dev/expr v0.24.0 // indirect
 	github.com/AdaLogics/go-fuzz-headers v0.0.0-20240806141605-e8a1dd7889d6 // indirect
