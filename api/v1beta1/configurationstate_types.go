@@ -64,6 +64,15 @@ type ConfigurationStateStatus struct {
 	// +listMapKey=name
 	Objects []AppliedObject `json:"objects,omitempty"`
 
+	// links are the node's links on which its speaker can answer by ARP and
+	// neighbor discovery, by name. Empty when speakers do not gossip, and on the
+	// controller, which tells by them why no node answers for an address.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=63
+	Links []string `json:"links,omitempty"`
+
 	// conditions are the verdicts that make up the result: on a speaker
 	// configReconcilerValid, and Programmed, which says whether FRR runs what
 	// the valid objects ask for; on the controller poolReconcilerValid. Their

@@ -1207,6 +1207,11 @@ func (in *ConfigurationStateStatus) DeepCopyInto(out *ConfigurationStateStatus) 
 		*out = make([]AppliedObject, len(*in))
 		copy(*out, *in)
 	}
+	if in.Links != nil {
+		in, out := &in.Links, &out.Links
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
 		*out = make([]v1.Condition, len(*in))

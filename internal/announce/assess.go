@@ -80,6 +80,8 @@ type Speaker struct {
 	// Failure says why FRR there does not run what the configuration asks for, "" when it does; Drained why the node has given up its routes, ""
 	// when it has not.
 	Failure, Drained string
+	// Links are the node's links that can carry layer 2; nil when that is not known.
+	Links []string
 }
 
 // shownNodes is how many nodes an assessment explains.

@@ -449,6 +449,17 @@ func TestGivenANodeThatIsLostWhenItsReportsStayThenTheyDoNotCountUnlessAllAreLos
 	})
 }
 
+func TestGivenNodesWithoutTheLinkThatIsAskedForWhenNobodyAnswersThenTheServiceNamesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		objects := append(network(), &v1beta1.L2Advertisement{ObjectMeta: ours("l2"), Spec: v1beta1.L2AdvertisementSpec{Interfaces: []string{"eth7"}}}, balanced("web", "192.0.2.1"))
+		objects[1].(*v1beta1.ConfigurationState).Status.Links = []string{"eth0"}
+		h := newHarness(t, objects...)
+		h.endpoints.Put(slice("web"))
+		h.until("web", time.Minute)
+		h.expect("web", "False InterfaceMissing: no node answers for 192.0.2.1: node n1: interface eth7 missing")
+	})
+}
+
 func TestReportsOfObjectsThatComeChangeMoveAndGo(t *testing.T) {
 	var touched []string
 	r := newReports(readRoute, sameRoute, func(key ipam.ServiceKey) { touched = append(touched, key.Name) })

@@ -47,7 +47,9 @@ func (v *view) refresh(ctx context.Context, c client.Reader, o *Options) error {
 		}
 	}
 	for i := range objects.Nodes {
-		v.input.Nodes = append(v.input.Nodes, kubeview.NodeInfo(&objects.Nodes[i]))
+		info := kubeview.NodeInfo(&objects.Nodes[i])
+		info.Links = speakers[info.Name].Links
+		v.input.Nodes = append(v.input.Nodes, info)
 	}
 	return nil
 }

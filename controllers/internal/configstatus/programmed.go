@@ -29,6 +29,8 @@ type speaker struct {
 	failure string
 	// drained says why the node has given up its routes, "" when it has not.
 	drained string
+	// links are the node's links that can carry layer 2, none when that is not known.
+	links []string
 }
 
 // speakers are those that have reported, by the name of their node.
@@ -58,7 +60,7 @@ func readSpeakers(ctx context.Context, c client.Reader, namespace string) (speak
 }
 
 func speakerOf(status *v1beta1.ConfigurationStateStatus) speaker {
-	s := speaker{objects: make(map[object]int64, len(status.Objects)), drained: drained(status.Conditions)}
+	s := speaker{objects: make(map[object]int64, len(status.Objects)), drained: drained(status.Conditions), links: status.Links}
 	for _, o := range status.Objects {
 		s.objects[object{o.Kind, o.Name}] = o.Generation
 		if o.Failure != "" {

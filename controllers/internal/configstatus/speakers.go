@@ -2,6 +2,7 @@ package configstatus
 
 import (
 	"context"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,7 +22,7 @@ func Speakers(ctx context.Context, c client.Reader, namespace string) (map[strin
 	}
 	out := make(map[string]announce.Speaker, len(all))
 	for node := range all {
-		out[node] = announce.Speaker{Failure: all[node].failure, Drained: all[node].drained}
+		out[node] = announce.Speaker{Failure: all[node].failure, Drained: all[node].drained, Links: all[node].links}
 	}
 	return out, nil
 }
@@ -35,7 +36,7 @@ func SpeakerChanges() predicate.Predicate {
 			return true
 		}
 		was, now := speakerOf(&before.Status), speakerOf(&after.Status)
-		return was.failure != now.failure || was.drained != now.drained
+		return was.failure != now.failure || was.drained != now.drained || !slices.Equal(was.links, now.links)
 	}})
 }
 

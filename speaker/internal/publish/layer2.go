@@ -70,6 +70,19 @@ func (p *Publisher) circumstances(decided announce.Node) circumstances {
 	return c
 }
 
+// links are those of this node that can carry layer 2, sorted; nil when there is no gossip that would tell.
+func (p *Publisher) links() []string {
+	if p.Membership == nil {
+		return nil
+	}
+	alive := p.Membership.Snapshot().Alive
+	i := slices.IndexFunc(alive, func(m members.Member) bool { return m.Name == p.Node })
+	if i < 0 || len(alive[i].Links) == 0 {
+		return nil
+	}
+	return slices.Compact(slices.Sorted(slices.Values(alive[i].Links)))
+}
+
 // tell logs notes and sends them as events.
 func (p *Publisher) tell(ctx context.Context, notes []note) {
 	for _, n := range notes {

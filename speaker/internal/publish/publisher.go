@@ -172,6 +172,7 @@ func (p *Publisher) digest(ctx context.Context) {
 		if now.report.Outcome != 0 || now.report.Away != "" {
 			v := judge(now)
 			v.drain = now.drain(p.Node)
+			v.links = p.links()
 			if !v.equal(said) { // with the same, there is nothing to write
 				p.verdict.put(v)
 				said = v

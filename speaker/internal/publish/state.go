@@ -33,15 +33,20 @@ type verdict struct {
 	routed  bool
 	// drain is about the node and no part of the result.
 	drain drainState
+	// links are the node's links that can carry layer 2, sorted, as the speaker gossips them; also no part of the result.
+	links []string
 }
 
 func (v verdict) equal(o verdict) bool {
 	return v.result == o.result && v.reason == o.reason && v.summary == o.summary && v.failure == o.failure && v.routed == o.routed && v.drain == o.drain &&
-		slices.Equal(v.objects, o.objects)
+		slices.Equal(v.objects, o.objects) && slices.Equal(v.links, o.links)
 }
 
 // maxSummary keeps errorSummary readable; the conditions of the objects themselves have it all.
 const maxSummary = 4096
+
+// maxLinks is how many links the API takes.
+const maxLinks = 256
 
 // maxFailure is what the API takes of the failure of one object.
 const maxFailure = 1024
@@ -186,7 +191,7 @@ func (v verdict) status(have v1beta1.ConfigurationStateStatus, generation int64,
 	}
 	conditions, _ := condition.Apply(have.Conditions, generation, now, c, v.programmed())
 	conditions = v.drain.apply(conditions, generation, now)
-	status := v1beta1.ConfigurationStateStatus{Result: v.result, ErrorSummary: v.summary, Conditions: conditions, Objects: have.Objects}
+	status := v1beta1.ConfigurationStateStatus{Result: v.result, ErrorSummary: v.summary, Conditions: conditions, Objects: have.Objects, Links: v.links[:min(len(v.links), maxLinks)]}
 	if v.routed { // else FRR runs on what an earlier process gave it, as that one wrote
 		status.Objects = nil
 		for _, o := range v.objects {
