@@ -21,7 +21,7 @@ func fullPeer() *v1beta2.BGPPeer {
 		ObjectMeta: metav1.ObjectMeta{Name: "tor-1", Namespace: "lab", Labels: map[string]string{"rack": "a"}},
 		Spec: v1beta2.BGPPeerSpec{
 			MyASN: 64512, PeerASN: 64513, DynamicASN: v1beta2.ExternalASN, LocalASN: &localASN,
-			PeerAddress: "192.0.2.1", Interface: "eth0", SourceAddress: "192.0.2.2", PeerPort: 1179,
+			PeerAddress: "192.0.2.1", Interface: "eth0", ListenRange: "192.0.2.0/24", ListenLimit: new(uint32(5)), SourceAddress: "192.0.2.2", PeerPort: 1179,
 			HoldTime: &metav1.Duration{}, KeepaliveTime: &metav1.Duration{Duration: time.Second}, ConnectTime: &metav1.Duration{Duration: time.Minute},
 			RouterID: "192.0.2.3", NodeSelectors: []metav1.LabelSelector{{MatchLabels: map[string]string{"rack": "a"}}},
 			Password: "secret", PasswordSecret: corev1.SecretReference{Name: "s", Namespace: "lab"}, BFDProfile: "fast",

@@ -13,8 +13,14 @@ import (
 // BGPPeerSpec is one BGP session that the selected nodes keep with a router.
 //
 // +kubebuilder:validation:XValidation:rule="self.myASN != 0",message="spec.myASN is 0: it must be the AS number of the nodes, 1 to 4294967295"
-// +kubebuilder:validation:XValidation:rule="(has(self.peerAddress) && size(self.peerAddress) > 0) || (has(self.interface) && size(self.interface) > 0)",message="spec.peerAddress and spec.interface are both empty: give exactly one of them"
+// +kubebuilder:validation:XValidation:rule="(has(self.peerAddress) && size(self.peerAddress) > 0) || (has(self.interface) && size(self.interface) > 0) || (has(self.listenRange) && size(self.listenRange) > 0)",message="spec.peerAddress and spec.interface are both empty, and so is spec.listenRange: give exactly one of them"
 // +kubebuilder:validation:XValidation:rule="!has(self.peerAddress) || size(self.peerAddress) == 0 || !has(self.interface) || size(self.interface) == 0",message="spec.peerAddress and spec.interface are both set: give exactly one of them",messageExpression="'spec.peerAddress is ' + self.peerAddress + ' and spec.interface is ' + self.interface + ': give exactly one of them'"
+// +kubebuilder:validation:XValidation:rule="(!has(self.listenRange) || size(self.listenRange) == 0) || ((!has(self.peerAddress) || size(self.peerAddress) == 0) && (!has(self.interface) || size(self.interface) == 0))",message="spec.listenRange must not be given together with spec.peerAddress or spec.interface: give exactly one of them"
+// +kubebuilder:validation:XValidation:rule="(!has(self.listenRange) || size(self.listenRange) == 0) || ((!has(self.sourceAddress) || size(self.sourceAddress) == 0) && (!has(self.sourceAddresses) || size(self.sourceAddresses) == 0) && (!has(self.sourceInterface) || size(self.sourceInterface) == 0))",message="spec.listenRange must not be given together with spec.sourceAddress, spec.sourceAddresses or spec.sourceInterface: the router chooses the address of the node that it connects to"
+// +kubebuilder:validation:XValidation:rule="(!has(self.listenRange) || size(self.listenRange) == 0) || !has(self.connectTime)",message="spec.listenRange must not be given together with spec.connectTime: the router connects, not the node"
+// +kubebuilder:validation:XValidation:rule="(!has(self.listenRange) || size(self.listenRange) == 0) || !has(self.enableGracefulRestart) || !self.enableGracefulRestart",message="spec.listenRange must not be given together with spec.enableGracefulRestart: FRR does not offer it to routers that connect by themselves"
+// +kubebuilder:validation:XValidation:rule="(!has(self.listenRange) || size(self.listenRange) == 0) || !has(self.peerPort) || self.peerPort == 179 || self.peerPort == 0",message="spec.listenRange must not be given together with spec.peerPort: the router connects, not the node"
+// +kubebuilder:validation:XValidation:rule="!has(self.listenLimit) || has(self.listenRange) && size(self.listenRange) > 0",message="spec.listenLimit is for spec.listenRange: remove it"
 // +kubebuilder:validation:XValidation:rule="(has(self.peerASN) && self.peerASN != 0) || has(self.dynamicASN)",message="spec.peerASN and spec.dynamicASN are both empty: give exactly one of them"
 // +kubebuilder:validation:XValidation:rule="!has(self.peerASN) || self.peerASN == 0 || !has(self.dynamicASN)",message="spec.peerASN and spec.dynamicASN are both set: give exactly one of them",messageExpression="'spec.peerASN is %d and spec.dynamicASN is %s: give exactly one of them'.format([self.peerASN, self.dynamicASN])"
 // +kubebuilder:validation:XValidation:rule="!has(self.password) || size(self.password) == 0 || !has(self.passwordSecret) || !has(self.passwordSecret.name) || size(self.passwordSecret.name) == 0",message="spec.password and spec.passwordSecret are both set: give at most one of them"
@@ -86,6 +92,34 @@ type BGPPeerSpec struct {
 	// +kubebuilder:validation:MaxLength=15
 	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{Z}\\p{C}/]*$')",message="spec.interface must be the name of a network interface: no white space, control characters or /"
 	Interface string `json:"interface,omitempty"`
+
+	// listenRange are the addresses of routers that open the session themselves,
+	// as a prefix without host bits such as 192.0.2.0/24: the nodes accept a
+	// session from every address in it (FRR: bgp listen range). It takes
+	// spec.bgpListenPort of the MetalLB object, without which the nodes accept
+	// nothing. A router that another BGPPeer names by peerAddress is that one's.
+	// Give exactly one of peerAddress, interface and listenRange; with this one
+	// none of connectTime, peerPort, sourceAddress, sourceAddresses,
+	// sourceInterface and enableGracefulRestart.
+	//
+	// Carried so that a read-modify-write through v1beta1 loses nothing; see
+	// v1beta2.
+	// +optional
+	// +kubebuilder:validation:MaxLength=49
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || (isCIDR(self) && cidr(self) == cidr(self).masked())",message="spec.listenRange must be a prefix without host bits",messageExpression="'spec.listenRange is ' + self + ': it must be a prefix without host bits such as 192.0.2.0/24'"
+	ListenRange string `json:"listenRange,omitempty"`
+
+	// listenLimit is how many routers a node accepts at one time, 1 to 65535, of
+	// all BGPPeers with listenRange in the same VRF together: those that give it
+	// and select the same node must agree. Unset means 100. A smaller number ends
+	// no session that is up.
+	//
+	// Carried so that a read-modify-write through v1beta1 loses nothing; see
+	// v1beta2.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	ListenLimit *uint32 `json:"listenLimit,omitempty"`
 
 	// sourceAddress is the address of the node from which the session is
 	// opened. Unset leaves the choice to the node's routing table.

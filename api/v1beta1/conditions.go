@@ -50,6 +50,9 @@ const (
 	ReasonBFDProfileNotFound = "BFDProfileNotFound"
 	// ReasonCommunityNotFound (False): no Community object defines the alias.
 	ReasonCommunityNotFound = "CommunityNotFound"
+	// ReasonNotListening (False): the nodes accept no sessions, which the
+	// listenRange of a BGPPeer takes.
+	ReasonNotListening = "NotListening"
 	// ReasonSecretNotFound (False): the password Secret does not exist.
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretInvalid (False): the password Secret has the wrong type, has

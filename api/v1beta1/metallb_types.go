@@ -262,6 +262,16 @@ type MetalLBSpec struct {
 	// +optional
 	BGPShutdown *BGPShutdown `json:"bgpShutdown,omitempty"`
 
+	// bgpListenPort is the TCP port on which the nodes accept BGP sessions that
+	// routers open, for BGPPeers with listenRange; 179 is that of BGP. Unset
+	// means that they accept none, so that another BGP daemon may have the port
+	// on the network of the node. A change starts the speakers anew, one node
+	// after the other, and with them all sessions of the node.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	BGPListenPort *int32 `json:"bgpListenPort,omitempty"`
+
 	// memberlist adjusts the gossip by which speakers know who of them is
 	// alive. Only layer 2 makes use of it.
 	// +optional

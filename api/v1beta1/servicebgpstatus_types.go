@@ -33,6 +33,12 @@ type BGPSent struct {
 	// +optional
 	// +listType=set
 	Addresses []string `json:"addresses,omitempty"`
+	// routers are the addresses of the routers that were sent it, where the
+	// BGPPeer has a listenRange: those that are connected now. Unset while one of
+	// them lacks something.
+	// +optional
+	// +listType=set
+	Routers []string `json:"routers,omitempty"`
 	// since is when all of addresses were first seen to have been sent over
 	// the session that is up now; unset while there are none.
 	// +optional

@@ -712,6 +712,11 @@ func (in *BGPPeerSpec) DeepCopyInto(out *BGPPeerSpec) {
 		*out = new(uint32)
 		**out = **in
 	}
+	if in.ListenLimit != nil {
+		in, out := &in.ListenLimit, &out.ListenLimit
+		*out = new(uint32)
+		**out = **in
+	}
 	if in.SourceAddresses != nil {
 		in, out := &in.SourceAddresses, &out.SourceAddresses
 		*out = make([]v1beta2.NodeSource, len(*in))
@@ -816,6 +821,11 @@ func (in *BGPSent) DeepCopyInto(out *BGPSent) {
 	*out = *in
 	if in.Addresses != nil {
 		in, out := &in.Addresses, &out.Addresses
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
+	if in.Routers != nil {
+		in, out := &in.Routers, &out.Routers
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
@@ -1898,6 +1908,11 @@ func (in *MetalLBSpec) DeepCopyInto(out *MetalLBSpec) {
 		in, out := &in.BGPShutdown, &out.BGPShutdown
 		*out = new(BGPShutdown)
 		(*in).DeepCopyInto(*out)
+	}
+	if in.BGPListenPort != nil {
+		in, out := &in.BGPListenPort, &out.BGPListenPort
+		*out = new(int32)
+		**out = **in
 	}
 	if in.Memberlist != nil {
 		in, out := &in.Memberlist, &out.Memberlist

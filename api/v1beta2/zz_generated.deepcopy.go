@@ -76,6 +76,11 @@ func (in *BGPPeerSpec) DeepCopyInto(out *BGPPeerSpec) {
 		*out = new(uint32)
 		**out = **in
 	}
+	if in.ListenLimit != nil {
+		in, out := &in.ListenLimit, &out.ListenLimit
+		*out = new(uint32)
+		**out = **in
+	}
 	if in.SourceAddresses != nil {
 		in, out := &in.SourceAddresses, &out.SourceAddresses
 		*out = make([]NodeSource, len(*in))

@@ -1,6 +1,9 @@
 package crd
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // row is one object and what the API says to it. A wanted message of "" means
 // that the object is accepted; otherwise it is refused and the message contains
@@ -19,7 +22,7 @@ func rows() []row {
 		out = append(out, row{name: name, kind: kind, spec: spec, want: want})
 	}
 	for _, version := range []string{"v1beta1", "v1beta2"} {
-		for _, r := range append(peerRows(), reachRows()...) {
+		for _, r := range slices.Concat(peerRows(), reachRows(), listenRows()) {
 			r.kind = "BGPPeer " + version
 			out = append(out, r)
 		}
@@ -155,6 +158,29 @@ func reachRows() []row {
 	}
 }
 
+// listenRows are about routers that open the session themselves.
+func listenRows() []row {
+	return []row{
+		{name: "range", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.0/24}`},
+		{name: "range with all that goes with it", spec: `{myASN: 1, dynamicASN: external, listenRange: "2001:db8::/64", listenLimit: 65535, peerPort: 179, holdTime: 9s, password: x, ttlSecurityHops: 1, dualStackAddressFamily: true}`},
+		{name: "range with empty strings", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.0/24, peerAddress: "", interface: "", sourceAddress: "", sourceInterface: ""}`},
+		{name: "no range", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, listenRange: ""}`},
+		{name: "range with host bits", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.1/24}`, want: "spec.listenRange is 192.0.2.1/24"},
+		{name: "range that is an address", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.1}`, want: "spec.listenRange is 192.0.2.1"},
+		{name: "range and address", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.0/24, peerAddress: 192.0.2.1}`, want: "must not be given together with spec.peerAddress"},
+		{name: "range and interface", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.0/24, interface: eth0}`, want: "must not be given together with spec.peerAddress or spec.interface"},
+		{name: "range and source", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.0/24, sourceAddress: 192.0.2.1}`, want: "must not be given together with spec.sourceAddress"},
+		{name: "range and sources", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.0/24, sourceAddresses: [{nodeName: n1, address: 192.0.2.1}]}`, want: "must not be given together with spec.sourceAddress"},
+		{name: "range and source interface", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.0/24, sourceInterface: lo}`, want: "must not be given together with spec.sourceAddress"},
+		{name: "range and connect time", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.0/24, connectTime: 5s}`, want: "must not be given together with spec.connectTime"},
+		{name: "range and port", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.0/24, peerPort: 1179}`, want: "must not be given together with spec.peerPort"},
+		{name: "range and graceful restart", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.0/24, enableGracefulRestart: true}`, want: "must not be given together with spec.enableGracefulRestart"},
+		{name: "limit 0", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.0/24, listenLimit: 0}`, want: "greater than or equal to 1"},
+		{name: "limit above 16 bits", spec: `{myASN: 1, peerASN: 2, listenRange: 192.0.2.0/24, listenLimit: 65536}`, want: "less than or equal to 65535"},
+		{name: "limit without range", spec: `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, listenLimit: 5}`, want: "spec.listenLimit is for spec.listenRange"},
+	}
+}
+
 func advertisementRows() []row {
 	const bgp, l2 = "BGPAdvertisement v1beta1", "L2Advertisement v1beta1"
 	return []row{
@@ -267,6 +293,9 @@ func installationRows() []row {
 		{kind: metallb, name: "unknown reason to exclude nodes", spec: `{layer2ExcludeNodes: [Cordoned]}`, want: `spec.layer2ExcludeNodes[0]: Unsupported value: "Cordoned": supported values: "NotReady", "OutOfService", "Unschedulable", "ShuttingDown", "DrainRequested"`},
 		{kind: metallb, name: "reason to exclude nodes twice", spec: `{layer2ExcludeNodes: [NotReady, NotReady]}`, want: `spec.layer2ExcludeNodes[1]: Duplicate value: "NotReady"`},
 		{kind: metallb, name: "drain", spec: `{bgpDrain: {nodes: [Unschedulable, DrainRequested], taints: [example.com/maintenance], waitSeconds: 3600, keepLastAnnouncer: false}}`},
+		{kind: metallb, name: "a port to listen on", spec: `{bgpListenPort: 179}`},
+		{kind: metallb, name: "port 0 to listen on", spec: `{bgpListenPort: 0}`, want: "greater than or equal to 1"},
+		{kind: metallb, name: "a port to listen on above 16 bits", spec: `{bgpListenPort: 65536}`, want: "less than or equal to 65535"},
 		{kind: metallb, name: "drain with nothing set", spec: `{bgpDrain: {}}`},
 		{kind: metallb, name: "unknown reason to drain", spec: `{bgpDrain: {nodes: [Cordoned]}}`, want: `spec.bgpDrain.nodes[0]: Unsupported value: "Cordoned"`},
 		{kind: metallb, name: "drain without a wait", spec: `{bgpDrain: {waitSeconds: 0}}`, want: `spec.bgpDrain.waitSeconds`},

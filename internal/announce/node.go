@@ -70,13 +70,15 @@ type Router struct {
 	VRF string
 	ASN uint32
 	// RouterID is the zero Addr when the daemon shall choose.
-	RouterID  netip.Addr
-	Neighbors []Neighbor
+	RouterID netip.Addr
+	// ListenLimit is how many sessions are accepted at one time of routers that open them, 0 for the daemon's default.
+	ListenLimit uint16
+	Neighbors   []Neighbor
 	// Prefixes are what at least one neighbor is to get, sorted by address, then length.
 	Prefixes []Prefix
 }
 
-// Neighbor is one session together with the policies that decide what is sent over it. A prefix is sent exactly if it carries the Tag of
+// Neighbor is one session, or those of all routers in a range, together with the policies that decide what is sent over it. A prefix is sent exactly if it carries the Tag of
 // at least one of the policies. Its SourceAddress is this node's, and there are no Sources any more.
 type Neighbor struct {
 	intent.Peer
@@ -85,10 +87,14 @@ type Neighbor struct {
 }
 
 // IPv4 tells whether the session carries IPv4 unicast (rule B13).
-func (n *Neighbor) IPv4() bool { return n.DualStack || n.Interface != "" || n.Address.Unmap().Is4() }
+func (n *Neighbor) IPv4() bool {
+	return n.DualStack || n.Interface != "" || n.Remote().Unmap().Is4()
+}
 
 // IPv6 tells whether the session carries IPv6 unicast (rule B13).
-func (n *Neighbor) IPv6() bool { return n.DualStack || n.Interface != "" || n.Address.Is6() }
+func (n *Neighbor) IPv6() bool {
+	return n.DualStack || n.Interface != "" || n.Remote().Is6()
+}
 
 // Policy is what one BGPAdvertisement does to the prefixes it announces to one neighbor.
 type Policy struct {

@@ -137,6 +137,9 @@ func (s *scope) bgp() BGP {
 		if !r.RouterID.IsValid() {
 			r.RouterID = p.RouterID
 		}
+		if r.ListenLimit == 0 {
+			r.ListenLimit = p.ListenLimit
+		}
 		n := Neighbor{Peer: *p, Policies: s.policies(p.Name, nil)}
 		n.SourceAddress, n.Sources = p.SourceOn(s.node.Name, s.node.Labels), nil
 		r.Neighbors = append(r.Neighbors, n)

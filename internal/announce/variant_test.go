@@ -140,7 +140,7 @@ func TestGivenLinkBandwidthWhenEndpointsComeAndGoThenTheRouteFollowsAndNoPolicyC
 		if got := does(n, "10.0.0.2/32"); len(got) != 1 || !strings.HasSuffix(got[0], " 200 Mbit/s") {
 			t.Errorf("the other Service's route is %v", got)
 		}
-		if diff := cmp.Diff(before, n.BGP.Routers[0].Neighbors, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b intent.Secret) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(before, n.BGP.Routers[0].Neighbors, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b intent.Secret) bool { return a == b })); diff != "" {
 			t.Errorf("%d endpoints change the policies:\n%s", endpoints, diff)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // in force what the same object (by name and UID) last validly said. Of two objects that contradict each other the older one is used.
 // Build depends only on the contents of its arguments, not on the order of raw's lists of objects, and changes neither argument.
 func Build(raw Raw, last Snapshot) (Snapshot, []Problem) {
-	b := &builder{namespace: raw.Namespace, nodes: raw.Nodes, was: last.memory, next: &memory{leaving: map[string]bool{}, abandoned: map[string]bool{}}, reserved: map[netip.Addr]string{}, exists: map[ObjectRef]bool{}, aliases: map[string]alias{}, sets: map[string]nodeSet{}}
+	b := &builder{namespace: raw.Namespace, listens: raw.Listens, nodes: raw.Nodes, was: last.memory, next: &memory{leaving: map[string]bool{}, abandoned: map[string]bool{}}, reserved: map[netip.Addr]string{}, exists: map[ObjectRef]bool{}, aliases: map[string]alias{}, sets: map[string]nodeSet{}}
 	if b.was == nil {
 		b.was = &memory{}
 	}
@@ -54,6 +54,7 @@ type builder struct {
 	Snapshot
 	problems  []Problem
 	namespace string
+	listens   bool
 	nodes     []RawNode
 	secrets   map[string]*RawSecret
 	// was and next are what objects said at the last Build and at this one.

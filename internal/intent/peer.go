@@ -113,11 +113,12 @@ func (a *about) localASN(p *Peer, asn uint32, internal bool) uint32 {
 // peerTarget checks whom the session goes to: address or interface, and the VRF.
 func (a *about) peerTarget(p *Peer, raw *RawPeer) {
 	switch {
-	case raw.PeerAddress == "" && raw.Interface == "":
-		a.invalid(RulePeerTarget, "spec.peerAddress", "", "give either spec.peerAddress or spec.interface: both are empty")
+	case raw.PeerAddress == "" && raw.Interface == "" && raw.ListenRange == "":
+		a.invalid(RulePeerTarget, "spec.peerAddress", "", "give exactly one of spec.peerAddress, spec.interface and spec.listenRange: all are empty")
 	case raw.PeerAddress != "" && raw.Interface != "":
 		a.invalid(RulePeerTarget, "spec.peerAddress", quote(raw.PeerAddress), fmt.Sprintf("give either spec.peerAddress or spec.interface, which is %s", quote(raw.Interface)))
 	}
+	a.listen(p, raw)
 	if raw.PeerAddress != "" {
 		p.Address = a.address(RulePeerAddress, "spec.peerAddress", raw.PeerAddress)
 	}

@@ -11,7 +11,9 @@ import (
 // The lists may be in any order; names are unique within a list, as the API guarantees.
 type Raw struct {
 	// Namespace is the one that configuration belongs in; an object anywhere else is a Problem and is not used.
-	Namespace         string
+	Namespace string
+	// Listens tells that the nodes accept sessions which routers open, as the installation is set up.
+	Listens           bool
 	Pools             []RawPool
 	Peers             []RawPeer
 	BGPAdvertisements []RawBGPAdvertisement
@@ -77,7 +79,10 @@ type RawPeer struct {
 	DynamicASN     string
 	PeerAddress    string
 	Interface      string
-	SourceAddress  string
+	// ListenRange is "" and ListenLimit nil where the user wrote nothing.
+	ListenRange   string
+	ListenLimit   *uint32
+	SourceAddress string
 	// SourceAddresses are in the order of the user, which counts.
 	SourceAddresses []RawNodeSource
 	SourceInterface string

@@ -153,8 +153,8 @@ func (a *about) receive(p *Peer, raw *RawReceive) Receive {
 			continue
 		}
 		r.Prefixes = append(r.Prefixes, one)
-		if v4 := one.Prefix.Addr().Is4(); p.Address.IsValid() && p.Address.Is4() != v4 && !p.DualStack {
-			a.warn(RuleReceive, item(prefixes, i), one.Prefix.String(), "has no effect: the session carries the address family of spec.peerAddress unless spec.dualStackAddressFamily is true")
+		if v4 := one.Prefix.Addr().Is4(); p.Remote().IsValid() && p.Remote().Is4() != v4 && !p.DualStack {
+			a.warn(RuleReceive, item(prefixes, i), one.Prefix.String(), "has no effect: the session carries the address family of "+p.targetField()+" unless spec.dualStackAddressFamily is true")
 		}
 	}
 	slices.SortFunc(r.Prefixes, ReceivePrefix.Compare)

@@ -53,6 +53,11 @@ const (
 	RuleInterface     Rule = "Interface"
 	RuleVRF           Rule = "VRF"
 	RuleSourceAddress Rule = "SourceAddress"
+
+	RuleListenRange Rule = "ListenRange"
+	RuleListenLimit Rule = "ListenLimit"
+	RuleListenField Rule = "ListenField"
+
 	RulePeerPort      Rule = "PeerPort"
 	RuleHoldTime      Rule = "HoldTime"
 	RuleKeepaliveTime Rule = "KeepaliveTime"
@@ -78,6 +83,9 @@ const (
 	RuleDuplicatePeer   Rule = "DuplicatePeer"
 	RuleMyASNDiffers    Rule = "MyASNDiffers"
 	RuleRouterIDDiffers Rule = "RouterIDDiffers"
+
+	RuleListenPort         Rule = "ListenPort"
+	RuleListenLimitDiffers Rule = "ListenLimitDiffers"
 )
 
 // Rules of BFDProfile.
@@ -135,10 +143,10 @@ func Rules() []Rule {
 		RuleReservedFor, RuleReservedAddress, RuleReservedFamily, RuleRetention, RuleAddressInNoPool, RuleReservedTwice, RuleReservedUseless,
 		RuleLimitFor, RuleLimit,
 		RuleMyASN, RulePeerASN, RuleDynamicASN, RuleLocalASN, RulePeerTarget, RulePeerAddress, RuleInterface, RuleVRF,
-		RuleSourceAddress, RulePeerPort, RuleHoldTime, RuleKeepaliveTime, RuleConnectTime, RuleRouterID, RuleMultiHop, RuleTTLSecurity, RuleReceive,
+		RuleListenRange, RuleListenLimit, RuleListenField, RuleSourceAddress, RulePeerPort, RuleHoldTime, RuleKeepaliveTime, RuleConnectTime, RuleRouterID, RuleMultiHop, RuleTTLSecurity, RuleReceive,
 		RuleTwoPasswords, RulePassword, RuleDisableMP,
 		RuleSecretNamespace, RuleSecretMissing, RuleSecretType, RuleSecretKey, RuleSecretPassword, RuleBFDProfile, RuleEchoIPv6,
-		RuleDuplicatePeer, RuleMyASNDiffers, RuleRouterIDDiffers,
+		RuleDuplicatePeer, RuleMyASNDiffers, RuleRouterIDDiffers, RuleListenPort, RuleListenLimitDiffers,
 		RuleBFDName, RuleBFDInterval, RuleBFDMultiple, RuleBFDTTL,
 		RuleRawConfig,
 		RuleAliasName, RuleDuplicateAlias, RuleCommunity, RuleCommunityReserved, RuleCommunityAlias, RuleCommunityCount,

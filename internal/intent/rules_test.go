@@ -188,7 +188,7 @@ func peerRows() []row {
 		warning(intent.RuleLocalASN, "my own", func(r *intent.Raw) { r.Peers[0].LocalASN = new(uint32(64512)) },
 			`warning BGPPeer lab/first: spec.localASN is 64512: equals spec.myASN and so has no effect`),
 		onPeer(intent.RulePeerTarget, "neither", func(p *intent.RawPeer) { p.PeerAddress = "" },
-			`invalid BGPPeer lab/first: spec.peerAddress: give either spec.peerAddress or spec.interface: both are empty`),
+			`invalid BGPPeer lab/first: spec.peerAddress: give exactly one of spec.peerAddress, spec.interface and spec.listenRange: all are empty`),
 		onPeer(intent.RulePeerTarget, "both", func(p *intent.RawPeer) { p.Interface = "eth0" },
 			`invalid BGPPeer lab/first: spec.peerAddress is "192.0.2.1": give either spec.peerAddress or spec.interface, which is "eth0"`),
 		onPeer(intent.RulePeerAddress, "no address", func(p *intent.RawPeer) { p.PeerAddress = "tor-1\n neighbor" },
@@ -615,7 +615,7 @@ func allRows() []row {
 		[]string{`conflict IPAddressPool lab/first: metadata.name is "first": another, older object of the same name is in force`},
 		nil, nil,
 	}
-	return slices.Concat([]row{name, twice}, commonRows(), poolRows(), peerRows(), sessionRows(), bfdRows(), communityRows(), advertisementRows(), fenceRows(), reservationRows(), quotaRows(), snippetRows())
+	return slices.Concat([]row{name, twice}, commonRows(), poolRows(), peerRows(), sessionRows(), listenRows(), bfdRows(), communityRows(), advertisementRows(), fenceRows(), reservationRows(), quotaRows(), snippetRows())
 }
 
 func TestGivenABrokenRuleWhenBuiltThenItIsReportedAndOnlyThatObjectIsOut(t *testing.T) {

@@ -26,10 +26,11 @@ func (b *builder) usePeer(a *about, p parsedPeer, old bool) (parsedPeer, bool) {
 	} else if !old {
 		ok = false
 	}
-	if p.Profile.EchoMode && !p.Peer.Address.Is4() {
+	if p.Profile.EchoMode && !p.Peer.Remote().Is4() {
 		a.conflict(RuleEchoIPv6, "spec.bfdProfile", quote(p.Peer.BFDProfile), "has spec.echoMode true, which FRR supports for IPv4 sessions only; the session is not opened")
 		ok = false
 	}
+	ok = b.accepts(a, &p.Peer) && ok
 	nodes := b.nodesOf(p.Peer.Nodes)
 	if !b.agrees(a, &p.Peer, nodes) || !ok {
 		return p, false
@@ -120,15 +121,20 @@ func (b *builder) agrees(a *about, p *Peer, nodes nodeSet) bool {
 		older := fmt.Sprintf("the older BGPPeer %s/%s", a.ref.Namespace, other.Name)
 		const end = " on the nodes that both select; the whole BGPPeer is left out"
 		switch {
-		case p.VRF == other.VRF && p.Address == other.Address && p.Interface == other.Interface:
-			field, found := "spec.peerAddress", p.Address.String()
-			if p.Interface != "" {
-				field, found = "spec.interface", quote(p.Interface)
+		case p.VRF == other.VRF && p.meets(other):
+			field, found := p.target()
+			has := " already has a session with it"
+			if p.Listens() {
+				has = " already listens for " + other.ListenRange.String() + ", and a router is of one BGPPeer alone"
 			}
-			a.conflict(RuleDuplicatePeer, field, found, older+" already has a session with it"+end)
+			a.conflict(RuleDuplicatePeer, field, found, older+has+end)
 			ok = false
 		case p.VRF == other.VRF && p.MyASN != other.MyASN:
 			a.conflict(RuleMyASNDiffers, "spec.myASN", fmt.Sprint(p.MyASN), fmt.Sprintf("%s has %d, and there is one BGP router per node and VRF%s", older, other.MyASN, end))
+			ok = false
+		}
+		if p.VRF == other.VRF && p.ListenLimit != 0 && other.ListenLimit != 0 && p.ListenLimit != other.ListenLimit {
+			a.conflict(RuleListenLimitDiffers, "spec.listenLimit", fmt.Sprint(p.ListenLimit), fmt.Sprintf("%s has %d, and there is one limit per node and VRF%s", older, other.ListenLimit, end))
 			ok = false
 		}
 		if p.RouterID.IsValid() && other.RouterID.IsValid() && p.RouterID != other.RouterID {

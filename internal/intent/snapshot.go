@@ -103,9 +103,12 @@ type Peer struct {
 	// MyASN is the local AS, PeerASN the remote one (0 when DynamicASN is set), LocalASN replaces MyASN towards this peer (0: not).
 	MyASN, PeerASN, LocalASN uint32
 	DynamicASN               DynamicASN
-	// Exactly one of Address and Interface (an unnumbered session) is set.
-	Address   netip.Addr
-	Interface string
+	// Exactly one of Address, Interface (an unnumbered session) and ListenRange (routers that open the session themselves) is set.
+	Address     netip.Addr
+	Interface   string
+	ListenRange netip.Prefix
+	// ListenLimit is how many routers of ranges the node accepts in the VRF at one time, 0 for the daemon's default.
+	ListenLimit uint16
 	// SourceAddress is invalid (the zero Addr) when the kernel shall choose. Of a node that an entry of Sources is for it is that entry's: see
 	// SourceOn.
 	SourceAddress netip.Addr
@@ -171,6 +174,17 @@ type Receive struct {
 type ReceivePrefix struct {
 	Prefix            netip.Prefix
 	Shortest, Longest int
+}
+
+// Listens tells whether routers open the session: there may be any number of sessions then.
+func (p *Peer) Listens() bool { return p.ListenRange.IsValid() }
+
+// Remote is the peer's address or, of a range, the first one in it: it is of the family of the session. It is invalid for an interface.
+func (p *Peer) Remote() netip.Addr {
+	if p.Listens() {
+		return p.ListenRange.Addr()
+	}
+	return p.Address
 }
 
 // Internal tells whether the session is iBGP as far as the configuration says.

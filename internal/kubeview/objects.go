@@ -18,7 +18,10 @@ import (
 // cache: nobody may change it.
 type Objects struct {
 	// Namespace is the one that all but the Nodes were read from.
-	Namespace         string
+	Namespace string
+	// Listens tells that the nodes accept BGP sessions which routers open. It is no object's here: whoever reads the objects knows it from how the
+	// installation is set up.
+	Listens           bool
 	Pools             []v1beta1.IPAddressPool
 	Peers             []v1beta2.BGPPeer
 	BGPAdvertisements []v1beta1.BGPAdvertisement

@@ -15,6 +15,7 @@ import (
 func Raw(o Objects) intent.Raw {
 	return intent.Raw{
 		Namespace:         o.Namespace,
+		Listens:           o.Listens,
 		Pools:             each(o.Pools, rawPool),
 		Peers:             each(o.Peers, rawPeer),
 		BGPAdvertisements: each(o.BGPAdvertisements, rawBGPAdvertisement),
@@ -124,6 +125,8 @@ func rawPeer(p *v1beta2.BGPPeer) intent.RawPeer {
 		DynamicASN:              string(s.DynamicASN),
 		PeerAddress:             s.PeerAddress,
 		Interface:               s.Interface,
+		ListenRange:             s.ListenRange,
+		ListenLimit:             s.ListenLimit,
 		SourceAddress:           s.SourceAddress,
 		SourceAddresses:         each(s.SourceAddresses, rawNodeSource),
 		SourceInterface:         s.SourceInterface,

@@ -170,5 +170,5 @@ func setUp(mgr manager.Manager, o Options, log *slog.Logger) error {
 	}); err != nil {
 		return err
 	}
-	return configstatus.SetupWithManager(mgr, configstatus.Options{Namespace: o.Namespace, PodName: o.PodName, Now: time.Now})
+	return configstatus.SetupWithManager(mgr, configstatus.Options{Namespace: o.Namespace, PodName: o.PodName, Listens: o.ListenPort != 0, Now: time.Now})
 }

@@ -20,6 +20,8 @@ type Options struct {
 	// IgnoreExcludeLB says that speakers announce from nodes with the label node.kubernetes.io/exclude-from-external-load-balancers, too. It is of
 	// no effect but in words.
 	IgnoreExcludeLB bool
+	// ListenPort is the TCP port on which the nodes accept BGP sessions, 0 for none.
+	ListenPort uint
 	// Endpoints are what is served: metrics, probes and profiles.
 	serving.Endpoints
 }
@@ -34,6 +36,7 @@ func parse(args []string, getenv func(string) string) (Options, error) {
 	class := flags.String("lb-class", "", "load balancer classes of the Services to serve, separated by commas; empty for those without a class")
 	alsoUnclassed := flags.Bool("lb-class-also-unclassed", false, "serve the Services without a class, too")
 	flags.BoolVar(&o.IgnoreExcludeLB, "ignore-exclude-lb", false, "what the speakers' flag of that name says, for whoever asks why a Service is not announced")
+	flags.UintVar(&o.ListenPort, "bgp-listen-port", 0, "TCP port on which the nodes accept BGP sessions that routers open, 0 for none")
 	o.Register(flags)
 	if err := flags.Parse(args); err != nil {
 		return Options{}, fmt.Errorf("reading the flags: %w", err)

@@ -3,6 +3,7 @@ package admission
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -10,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/api/v1beta2"
 	"github.com/seed-551707bd/metallb-operator/internal/ipam"
 	"github.com/seed-551707bd/metallb-operator/internal/kubeview"
 )
@@ -66,6 +69,23 @@ func (h *Handler) secrets(ctx context.Context, objects kubeview.Objects) ([]core
 		found = append(found, secret)
 	}
 	return found, nil
+}
+
+// addListening tells both configurations whether the nodes accept sessions, where a peer wants that. What the operator is told to do counts, also
+// while speakers are still on their way to it.
+func (h *Handler) addListening(ctx context.Context, before, after *kubeview.Objects) error {
+	waits := func(p v1beta2.BGPPeer) bool { return p.Spec.ListenRange != "" }
+	if !slices.ContainsFunc(before.Peers, waits) && !slices.ContainsFunc(after.Peers, waits) {
+		return nil
+	}
+	var installation v1beta1.MetalLB
+	err := h.Live.Get(ctx, client.ObjectKey{Namespace: h.Namespace, Name: v1beta1.MetalLBName}, &installation)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("read MetalLB %s/%s: %w", h.Namespace, v1beta1.MetalLBName, err)
+	}
+	listens := installation.Spec.BGPListenPort != nil
+	before.Listens, after.Listens = listens, listens
+	return nil
 }
 
 // losses asks a about every Service that has addresses. Of which class it is does not matter: an address in its status is live.

@@ -104,6 +104,9 @@ func (h *Handler) judge(ctx context.Context, c *change) (refusal string, warning
 	if err := h.addSecrets(ctx, c, &before, &after); err != nil {
 		return "", nil, err
 	}
+	if err := h.addListening(ctx, &before, &after); err != nil {
+		return "", nil, err
+	}
 	was, problems := intent.Build(kubeview.Raw(before), intent.Snapshot{})
 	will, newProblems := intent.Build(kubeview.Raw(after), intent.Snapshot{})
 	j := judge(problems, newProblems, c.ref())

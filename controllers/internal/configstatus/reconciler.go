@@ -50,6 +50,7 @@ func (r *reconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconc
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	objects.Listens = r.Listens
 	raw := kubeview.Raw(objects)
 	snapshot, problems := intent.Build(raw, r.last)
 	r.last = snapshot

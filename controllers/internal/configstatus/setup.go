@@ -27,6 +27,8 @@ type Options struct {
 	Namespace string
 	// PodName is the pod that this program runs in, in Namespace; "" outside of a pod.
 	PodName string
+	// Listens tells that the nodes accept BGP sessions which routers open.
+	Listens bool
 	// Now is the clock of conditions; nil is time.Now.
 	Now func() time.Time
 }

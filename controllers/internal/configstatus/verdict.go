@@ -64,6 +64,8 @@ func missingReason(rule intent.Rule) string {
 		return v1beta1.ReasonBFDProfileNotFound
 	case intent.RuleCommunityAlias:
 		return v1beta1.ReasonCommunityNotFound
+	case intent.RuleListenPort:
+		return v1beta1.ReasonNotListening
 	case intent.RuleSecretMissing:
 		return v1beta1.ReasonSecretNotFound
 	default:

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -29,6 +30,7 @@ type options struct {
 	socket, configDir, runDir, vtysh, frrReload, logLevel string
 	drift, wait                                           time.Duration
 	closeAll                                              bool
+	listen                                                uint
 }
 
 func main() {
@@ -58,6 +60,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	flags.DurationVar(&o.drift, "drift-interval", 10*time.Second, "time between two looks at whether FRR still runs what is wanted")
 	flags.DurationVar(&o.wait, "wait", 5*time.Second, "leave: time between making routes the last to be chosen and closing their sessions")
 	flags.BoolVar(&o.closeAll, "close-all", false, "leave: close the sessions on which graceful restart was negotiated, too")
+	flags.UintVar(&o.listen, "bgp-listen-port", 0, "for prepare: TCP port on which bgpd accepts sessions, 0 for none")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -71,7 +74,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		}
 		return install(flags.Arg(0))
 	case "prepare":
-		return reload.Prepare(o.configDir, o.runDir)
+		if o.listen > math.MaxUint16 {
+			return fmt.Errorf("--bgp-listen-port is %d, want a TCP port, or 0 for none", o.listen)
+		}
+		return reload.Prepare(o.configDir, o.runDir, uint16(o.listen))
 	case "run":
 		return serve(ctx, o, stderr)
 	case "leave":

@@ -26,6 +26,8 @@ type Options struct {
 	Classes kubeview.Classes
 	// IgnoreExcludeLB announces from nodes with the label node.kubernetes.io/exclude-from-external-load-balancers, too.
 	IgnoreExcludeLB bool
+	// ListenPort is the TCP port on which the node's bgpd accepts sessions, 0 for none.
+	ListenPort uint
 	// Endpoints are what is served: metrics, probes (on 127.0.0.1, because the pod has the node's network) and profiles.
 	serving.Endpoints
 	// StatusWrites is how many requests a second status objects take at most.
@@ -79,6 +81,7 @@ func parse(args []string, getenv func(string) string) (Options, error) {
 	class := flags.String("lb-class", "", "load balancer classes of the Services to announce, separated by commas; empty for those without a class")
 	alsoUnclassed := flags.Bool("lb-class-also-unclassed", false, "announce the Services without a class, too")
 	flags.BoolVar(&o.IgnoreExcludeLB, "ignore-exclude-lb", false, "announce from nodes labeled node.kubernetes.io/exclude-from-external-load-balancers, too")
+	flags.UintVar(&o.ListenPort, "bgp-listen-port", 0, "TCP port on which bgpd accepts sessions that routers open, as it was started; 0 for none")
 	flags.StringVar(&o.Host, "host", getenv("METALLB_HOST"), "address to serve metrics on, empty for all (environment METALLB_HOST)")
 	flags.StringVar(&o.ReloaderSocket, "reloader-socket", or(getenv("METALLB_RELOADER_SOCKET"), defaultSocket), "unix socket of the reloader (environment METALLB_RELOADER_SOCKET)")
 	interval := flags.String("l2-announce-interval", or(getenv("METALLB_L2_ANNOUNCE_INTERVAL"), "0s"),

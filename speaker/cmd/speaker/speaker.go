@@ -84,7 +84,7 @@ func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.
 	working, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	trigger := node.NewTrigger()
-	source, err := cluster.New(working, watched, api, cluster.Options{Namespace: s.Namespace, Classes: s.Classes, Trigger: trigger, Layer2Exclude: s.ExcludedNodes, Drain: s.DrainOn})
+	source, err := cluster.New(working, watched, api, cluster.Options{Namespace: s.Namespace, Classes: s.Classes, Listens: s.ListenPort != 0, Trigger: trigger, Layer2Exclude: s.ExcludedNodes, Drain: s.DrainOn})
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ func (w written) file(t *testing.T) string {
 	labels := map[string]string{"rack": "a"}
 	snapshot, problems := intent.Build(kubeview.Raw(kubeview.Objects{
 		Namespace:   "lab",
+		Listens:     true,
 		Peers:       []v1beta2.BGPPeer{{ObjectMeta: meta("peer"), Spec: w.Peer}},
 		BFDProfiles: []v1beta1.BFDProfile{{ObjectMeta: meta("profile"), Spec: w.Profile}, {ObjectMeta: meta("other")}},
 		Secrets:     []corev1.Secret{{ObjectMeta: meta("secret"), Type: corev1.SecretTypeBasicAuth, Data: map[string][]byte{"password": []byte("hidden")}}},
@@ -84,12 +85,16 @@ func TestGivenAnyFieldOfTheAPIWhenAUserSetsItThenTheFileSaysSo(t *testing.T) {
 		want string // a part of the file that was not there before; "" means that the file stays as it was
 	}
 	rows := map[string]row{
-		"BGPPeer.myASN":                        {func(w *written) { w.Peer.MyASN = 64999 }, "\nrouter bgp 64999\n"},
-		"BGPPeer.peerASN":                      {func(w *written) { w.Peer.PeerASN = 64999 }, neighbor + "remote-as 64999\n"},
-		"BGPPeer.dynamicASN":                   {func(w *written) { w.Peer.PeerASN, w.Peer.DynamicASN = 0, v1beta2.ExternalASN }, neighbor + "remote-as external\n"},
-		"BGPPeer.localASN":                     {func(w *written) { w.Peer.LocalASN = new(uint32(64999)) }, neighbor + "local-as 64999 no-prepend replace-as\n"},
-		"BGPPeer.peerAddress":                  {func(w *written) { w.Peer.PeerAddress = "192.0.2.9" }, "\n neighbor 192.0.2.9 remote-as 64513\n"},
-		"BGPPeer.interface":                    {func(w *written) { w.Peer.PeerAddress, w.Peer.Interface = "", "eth1" }, "\n neighbor eth1 interface remote-as 64513\n"},
+		"BGPPeer.myASN":       {func(w *written) { w.Peer.MyASN = 64999 }, "\nrouter bgp 64999\n"},
+		"BGPPeer.peerASN":     {func(w *written) { w.Peer.PeerASN = 64999 }, neighbor + "remote-as 64999\n"},
+		"BGPPeer.dynamicASN":  {func(w *written) { w.Peer.PeerASN, w.Peer.DynamicASN = 0, v1beta2.ExternalASN }, neighbor + "remote-as external\n"},
+		"BGPPeer.localASN":    {func(w *written) { w.Peer.LocalASN = new(uint32(64999)) }, neighbor + "local-as 64999 no-prepend replace-as\n"},
+		"BGPPeer.peerAddress": {func(w *written) { w.Peer.PeerAddress = "192.0.2.9" }, "\n neighbor 192.0.2.9 remote-as 64513\n"},
+		"BGPPeer.interface":   {func(w *written) { w.Peer.PeerAddress, w.Peer.Interface = "", "eth1" }, "\n neighbor eth1 interface remote-as 64513\n"},
+		"BGPPeer.listenRange": {func(w *written) { w.Peer.PeerAddress, w.Peer.ListenRange = "", "192.0.2.0/24" }, "\n bgp listen range 192.0.2.0/24 peer-group listen:peer\n"},
+		"BGPPeer.listenLimit": {func(w *written) {
+			w.Peer.PeerAddress, w.Peer.ListenRange, w.Peer.ListenLimit = "", "192.0.2.0/24", new(uint32(7))
+		}, "\n bgp listen limit 7\n"},
 		"BGPPeer.sourceAddress":                {func(w *written) { w.Peer.SourceAddress = "192.0.2.8" }, neighbor + "update-source 192.0.2.8\n"},
 		"BGPPeer.sourceAddresses.nodeName":     {source(v1beta2.NodeSource{NodeName: "n1", Address: "192.0.2.8"}), neighbor + "update-source 192.0.2.8\n"},
 		"BGPPeer.sourceAddresses.nodeSelector": {source(v1beta2.NodeSource{NodeSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"rack": "a"}}, Address: "192.0.2.7"}), neighbor + "update-source 192.0.2.7\n"},

@@ -70,6 +70,8 @@ func drawUserPeer(t *rapid.T, name string) intent.RawPeer {
 		DynamicASN:             drawText(t, "dynamicASN", "", "", "external", "internal"),
 		PeerAddress:            drawText(t, "peerAddress", "", "10.0.0.1", "10.0.0.2", "2001:db8::1"),
 		Interface:              drawText(t, "interface", "", "", "eth0", "eth1"),
+		ListenRange:            drawText(t, "listenRange", "", "", "", "10.0.0.0/24", "10.0.0.128/25", "2001:db8::/64"),
+		ListenLimit:            drawNumber(t, "listenLimit"),
 		SourceAddress:          drawText(t, "sourceAddress", "", "", "10.0.0.9"),
 		SourceAddresses:        drawSources(t),
 		SourceInterface:        drawText(t, "sourceInterface", "", "", "", "lo"),
@@ -91,6 +93,7 @@ func drawUserPeer(t *rapid.T, name string) intent.RawPeer {
 func drawUserConfiguration(t *rapid.T) intent.Raw {
 	raw := intent.Raw{
 		Namespace:   "lab",
+		Listens:     rapid.Bool().Draw(t, "listens"),
 		Nodes:       []intent.RawNode{{Name: "n1"}},
 		Pools:       []intent.RawPool{{Meta: drawMeta(t, "pool"), Addresses: []string{"192.0.2.0/24", "2001:db8:1::/120"}}},
 		BFDProfiles: []intent.RawBFDProfile{{Meta: drawMeta(t, "profile")}},

@@ -80,7 +80,7 @@ func checkRouter(r *announce.Router) error {
 		if err := checkNeighbor(n, r.VRF); err != nil {
 			return fmt.Errorf("BGPPeer %q: %w", n.Name, err)
 		}
-		id := text(n.Address) + n.Interface
+		id := idOf(n)
 		if other, taken := users[id]; taken {
 			return fmt.Errorf("BGPPeers %s and %s both have a session with %s in VRF %q: wanted one session per address and VRF", other, n.Name, id, r.VRF)
 		}
@@ -204,6 +204,10 @@ func isExtCommunity(c intent.ExtCommunity) bool {
 
 func checkRemote(n *announce.Neighbor) error {
 	switch {
+	case n.Listens():
+		if err := checkListening(n); err != nil {
+			return err
+		}
 	case n.Interface == "" && !n.Address.IsValid():
 		return fmt.Errorf("has neither peerAddress nor interface: wanted one of them")
 	case n.Interface != "" && n.Address.IsValid():
@@ -226,6 +230,21 @@ func checkRemote(n *announce.Neighbor) error {
 		return fmt.Errorf("dynamicASN is %q: wanted internal or external", n.DynamicASN)
 	}
 	return address("peerAddress", n.Address)
+}
+
+// checkListening refuses what FRR would refuse of a range, or would take and forget.
+func checkListening(n *announce.Neighbor) error {
+	switch {
+	case n.Interface != "" || n.Address.IsValid():
+		return fmt.Errorf("has listenRange %s and peerAddress or interface: wanted one of them", n.ListenRange)
+	case n.ListenRange != n.ListenRange.Masked():
+		return fmt.Errorf("listenRange is %s: wanted a prefix without host bits", n.ListenRange)
+	case n.GracefulRestart:
+		return fmt.Errorf("has listenRange %s and enableGracefulRestart: wanted one of them", n.ListenRange)
+	case n.SourceAddress.IsValid() || n.SourceInterface != "" || n.ConnectTime != 0 || n.Port != 0 && n.Port != bgpPort:
+		return fmt.Errorf("has listenRange %s and says how the node connects: wanted neither sourceAddress, sourceInterface, connectTime nor peerPort", n.ListenRange)
+	}
+	return nil
 }
 
 // word refuses what FRR would not read as one word, and what breaks the paths of its YANG models (quotes, backslashes) or of our names

@@ -99,12 +99,24 @@ func TestGivenContradictionWhenRenderedThenRefused(t *testing.T) {
 		"one number up to 65535": func(r *announce.Router) {
 			r.Neighbors[0].Policies[0].ExtCommunities = []intent.ExtCommunity{{Kind: "rt", ASN: 70000, Number: 70000}}
 		},
-		"wanted one line":    func(r *announce.Router) { r.Neighbors[0].Policies[0].Variant = "med 1\nexit" },
-		"wanted up to 25600": func(r *announce.Router) { r.Neighbors[0].Policies[0].LinkBandwidth = 25601 },
-		"wanted 0 to 10":     func(r *announce.Router) { r.Neighbors[0].Policies[0].ASPathPrepend = 11 },
-		"host bits":          func(r *announce.Router) { r.Prefixes[0].Prefix = netip.MustParsePrefix("10.0.0.1/24") },
-		"at least one tag":   func(r *announce.Router) { r.Prefixes[0].Tags = nil },
-		"a policy for":       func(r *announce.Router) { r.Prefixes[0].Tags = []announce.Tag{announce.TagOf("stranger")} },
+		"wanted one line":              func(r *announce.Router) { r.Neighbors[0].Policies[0].Variant = "med 1\nexit" },
+		"wanted up to 25600":           func(r *announce.Router) { r.Neighbors[0].Policies[0].LinkBandwidth = 25601 },
+		"wanted 0 to 10":               func(r *announce.Router) { r.Neighbors[0].Policies[0].ASPathPrepend = 11 },
+		"host bits":                    func(r *announce.Router) { r.Prefixes[0].Prefix = netip.MustParsePrefix("10.0.0.1/24") },
+		"at least one tag":             func(r *announce.Router) { r.Prefixes[0].Tags = nil },
+		"a policy for":                 func(r *announce.Router) { r.Prefixes[0].Tags = []announce.Tag{announce.TagOf("stranger")} },
+		"and peerAddress or interface": func(r *announce.Router) { r.Neighbors[0].ListenRange = netip.MustParsePrefix("192.0.2.0/24") },
+		"says how the node connects": func(r *announce.Router) {
+			n := &r.Neighbors[0]
+			n.Address, n.ListenRange, n.ConnectTime = netip.Addr{}, netip.MustParsePrefix("192.0.2.0/24"), 1
+		},
+		"and enableGracefulRestart": func(r *announce.Router) {
+			n := &r.Neighbors[0]
+			n.Address, n.ListenRange, n.GracefulRestart = netip.Addr{}, netip.MustParsePrefix("192.0.2.0/24"), true
+		},
+		"listenRange is": func(r *announce.Router) {
+			r.Neighbors[0].Address, r.Neighbors[0].ListenRange = netip.Addr{}, netip.MustParsePrefix("192.0.2.1/24")
+		},
 		"that of its router": func(r *announce.Router) { r.Neighbors[0].VRF = "red" },
 		"IPv4 address":       func(r *announce.Router) { r.RouterID = netip.MustParseAddr("2001:db8::1") },
 	} {

@@ -49,13 +49,17 @@ func TestGivenAnyFieldWhenChangedThenTheFileChanges(t *testing.T) {
 	address := netip.MustParseAddr("192.0.2.77")
 	// values gives each field another value, and whatever else that takes.
 	values := map[string]func(*intent.Snapshot){
-		"Peer.Name":            func(s *intent.Snapshot) { s.Peers[0].Name = "renamed" },
-		"Peer.MyASN":           func(s *intent.Snapshot) { s.Peers[0].MyASN = 64999 },
-		"Peer.PeerASN":         func(s *intent.Snapshot) { s.Peers[0].PeerASN = 64999 },
-		"Peer.LocalASN":        func(s *intent.Snapshot) { s.Peers[0].LocalASN = 64999 },
-		"Peer.DynamicASN":      func(s *intent.Snapshot) { s.Peers[0].PeerASN, s.Peers[0].DynamicASN = 0, intent.DynamicASNExternal },
-		"Peer.Address":         func(s *intent.Snapshot) { s.Peers[0].Address = address },
-		"Peer.Interface":       func(s *intent.Snapshot) { s.Peers[0].Address, s.Peers[0].Interface = netip.Addr{}, "eth1" },
+		"Peer.Name":       func(s *intent.Snapshot) { s.Peers[0].Name = "renamed" },
+		"Peer.MyASN":      func(s *intent.Snapshot) { s.Peers[0].MyASN = 64999 },
+		"Peer.PeerASN":    func(s *intent.Snapshot) { s.Peers[0].PeerASN = 64999 },
+		"Peer.LocalASN":   func(s *intent.Snapshot) { s.Peers[0].LocalASN = 64999 },
+		"Peer.DynamicASN": func(s *intent.Snapshot) { s.Peers[0].PeerASN, s.Peers[0].DynamicASN = 0, intent.DynamicASNExternal },
+		"Peer.Address":    func(s *intent.Snapshot) { s.Peers[0].Address = address },
+		"Peer.Interface":  func(s *intent.Snapshot) { s.Peers[0].Address, s.Peers[0].Interface = netip.Addr{}, "eth1" },
+		"Peer.ListenRange": func(s *intent.Snapshot) {
+			s.Peers[0].Address, s.Peers[0].ListenRange = netip.Addr{}, netip.MustParsePrefix("198.51.100.0/24")
+		},
+		"Peer.ListenLimit":     func(s *intent.Snapshot) { s.Peers[0].ListenLimit = 7 },
 		"Peer.SourceAddress":   func(s *intent.Snapshot) { s.Peers[0].SourceAddress = address },
 		"Peer.Sources":         func(s *intent.Snapshot) { s.Peers[0].Sources = []intent.NodeSource{{Node: "n1", Address: address}} },
 		"Peer.SourceInterface": func(s *intent.Snapshot) { s.Peers[0].SourceInterface = "eth1" },

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/intent"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrstate"
 )
 
 // file is what the templates see: plain values in the order in which they are written. A zero value means that its line is left out.
@@ -43,8 +44,10 @@ type router struct {
 	VRF, RouterID string
 	// GracefulShutdown makes every route of the router the last to be chosen (RFC 8326).
 	GracefulShutdown bool
-	Neighbors        []*neighbor
-	Families         []family
+	// ListenLimit is how many dynamic neighbors there may be.
+	ListenLimit uint16
+	Neighbors   []*neighbor
+	Families    []family
 }
 
 // family is one address family of a router; only those that a neighbor carries are written.
@@ -61,9 +64,11 @@ const networksMark = "\x00"
 
 type neighbor struct {
 	Name string
-	// ID is how FRR calls the neighbor: its address or, when Unnumbered, its interface.
-	ID            string
-	Unnumbered    bool
+	// ID is how FRR calls the neighbor: its address or, when Unnumbered, its interface; for the routers of a Range, the peer group.
+	ID         string
+	Unnumbered bool
+	// Range are the addresses of routers that connect to the node, "" where the node connects.
+	Range         string
 	MapIn, MapOut string
 	Receive       *receive
 	Entries       []entry
@@ -77,8 +82,9 @@ type neighbor struct {
 	// TTL is that of a multi-hop session, SecurityHops that of ttl-security.
 	TTL, SecurityHops uint8
 	// Source is an address or the name of an interface.
-	Source          string
-	Timers          string
+	Source string
+	Timers string
+	// ConnectTime is 0 where the node does not connect.
 	ConnectTime     int
 	GracefulRestart bool
 	// DisableConnectedCheck lets a single-hop IPv6 session come up with a peer whose address is in no connected subnet (rule B11).
@@ -140,6 +146,9 @@ func (r *Renderer) newFile(bgp announce.BGP) *file {
 
 func newRouter(r *announce.Router, m *marks, lines *networks) router {
 	out := router{ASN: r.ASN, VRF: r.VRF, RouterID: text(r.RouterID)}
+	if r.ListenLimit != defaultListenLimit {
+		out.ListenLimit = r.ListenLimit
+	}
 	v4, v6 := family{Name: "ipv4", Networks: networksMark}, family{Name: "ipv6", Networks: networksMark}
 	neighbors := slices.SortedFunc(slices.Values(r.Neighbors), byID)
 	for i := range neighbors {
@@ -162,15 +171,24 @@ func newRouter(r *announce.Router, m *marks, lines *networks) router {
 	return out
 }
 
-// byID is the order of FRR: unnumbered neighbors first, then by address.
+// defaultListenLimit is the number of dynamic neighbors that FRR allows unless told otherwise, and does not mention.
+const defaultListenLimit = 100
+
+// byID is the order of FRR: peer groups first, then unnumbered neighbors, then by address.
 func byID(a, b announce.Neighbor) int {
-	if (a.Interface == "") != (b.Interface == "") {
-		if a.Interface != "" {
-			return -1
-		}
+	return cmp.Or(cmp.Compare(kindOf(&a), kindOf(&b)), cmp.Compare(a.Interface, b.Interface), a.Address.Compare(b.Address), cmp.Compare(a.Name, b.Name))
+}
+
+// kindOf numbers the kinds of neighbors in FRR's order.
+func kindOf(n *announce.Neighbor) int {
+	switch {
+	case n.Listens():
+		return 0
+	case n.Interface != "":
 		return 1
+	default:
+		return 2
 	}
-	return cmp.Or(cmp.Compare(a.Interface, b.Interface), a.Address.Compare(b.Address))
 }
 
 // connectRetry is the time between attempts to connect, in seconds, where the peer says none: the default of FRR's datacenter profile. The
@@ -181,11 +199,11 @@ const connectRetry = 10
 // maxTTL is what ebgp-multihop means where no TTL is given.
 const maxTTL uint8 = 255
 
+// idOf returns FRR's name of the neighbor.
+func idOf(n *announce.Neighbor) string { return frrstate.KeyOf(n.VRF, n).Peer }
+
 func newNeighbor(n *announce.Neighbor, m *marks) *neighbor {
-	id := n.Interface
-	if id == "" {
-		id = n.Address.Unmap().String()
-	}
+	id := idOf(n)
 	// A slash occurs in no interface name, so no two neighbors share a name.
 	label := id
 	if n.VRF != "" {
@@ -194,9 +212,14 @@ func newNeighbor(n *announce.Neighbor, m *marks) *neighbor {
 	out := &neighbor{
 		Name: n.Name, ID: id, Unnumbered: n.Interface != "", MapIn: "ml-in-" + label, MapOut: "ml-out-" + label,
 		RemoteAS: string(n.DynamicASN), LocalASN: n.LocalASN, BFDProfile: n.BFDProfile, Password: n.Password.Reveal(),
-		Source: cmp.Or(n.SourceInterface, text(n.SourceAddress)), ConnectTime: cmp.Or(seconds(n.ConnectTime), connectRetry), GracefulRestart: n.GracefulRestart,
+		Source: cmp.Or(n.SourceInterface, text(n.SourceAddress)), GracefulRestart: n.GracefulRestart,
 		SecurityHops: n.SecurityHops, Receive: newReceive(n),
-		DisableConnectedCheck: n.Address.Unmap().Is6() && !n.EBGPMultiHop && n.SecurityHops <= 1 && !n.Internal(),
+		DisableConnectedCheck: n.Remote().Unmap().Is6() && !n.EBGPMultiHop && n.SecurityHops <= 1 && !n.Internal(),
+	}
+	if n.Listens() {
+		out.Range = n.ListenRange.String()
+	} else {
+		out.ConnectTime = cmp.Or(seconds(n.ConnectTime), connectRetry)
 	}
 	// FRR refuses ebgp-multihop where the neighbor is an interface: there is only one hop.
 	if n.EBGPMultiHop && n.Interface == "" {

@@ -38,6 +38,8 @@ type scenePeer struct {
 	DynamicASN            string     `json:"dynamicASN"`
 	PeerAddress           netip.Addr `json:"peerAddress"`
 	Interface             string     `json:"interface"`
+	ListenRange           string     `json:"listenRange"`
+	ListenLimit           uint16     `json:"listenLimit"`
 	SourceAddress         netip.Addr `json:"sourceAddress"`
 	PeerPort              uint16     `json:"peerPort"`
 	HoldTime              string     `json:"holdTime"`
@@ -168,6 +170,9 @@ func (p scenePeer) intent(t *testing.T) intent.Peer {
 	}
 	peer.TTL, peer.SecurityHops, peer.SourceInterface = p.EBGPMultiHopTTL, p.TTLSecurityHops, p.SourceInterface
 	peer.EBGPMultiHop = p.EBGPMultiHop || p.EBGPMultiHopTTL > 0
+	if peer.ListenLimit = p.ListenLimit; p.ListenRange != "" {
+		peer.ListenRange = netip.MustParsePrefix(p.ListenRange)
+	}
 	for node, address := range p.Sources {
 		peer.Sources = append(peer.Sources, intent.NodeSource{Node: node, Address: address})
 	}

@@ -61,12 +61,28 @@ type mapEntry struct {
 type routerID struct{ as, vrf string }
 
 type router struct {
-	settings  block
+	settings block
+	// ranges are the prefixes from which sessions are accepted, by prefix.
+	ranges    map[netip.Prefix]listenRange
 	neighbors map[string]*neighbor
 	families  map[string]*family
 }
 
+// listenRange is a prefix from which sessions are accepted, and the peer group that they are of.
+type listenRange struct {
+	prefix netip.Prefix
+	group  string
+}
+
+func (l listenRange) set() string {
+	return "bgp listen range " + l.prefix.String() + " peer-group " + l.group
+}
+
+func (l listenRange) unset() string { return "no " + l.set() }
+
 type neighbor struct {
+	// group: the name is that of a peer group.
+	group bool
 	// iface: the name is an interface, the session is unnumbered.
 	iface bool
 	// interfaceWords stands between "interface" and "remote-as", "v6only" or nothing.
@@ -108,7 +124,7 @@ func newConfig() *Config {
 }
 
 func newRouter() *router {
-	return &router{settings: block{}, neighbors: map[string]*neighbor{}, families: map[string]*family{}}
+	return &router{settings: block{}, ranges: map[netip.Prefix]listenRange{}, neighbors: map[string]*neighbor{}, families: map[string]*family{}}
 }
 
 // Unknown returns the lines that Parse cannot place, in the order of the text.

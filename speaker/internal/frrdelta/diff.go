@@ -282,7 +282,11 @@ func (d *differ) refresh(changed map[string]bool) {
 					if s.canon == "" || have[peer]["route-map "+way].canon != s.canon || !changed[strings.Fields(s.canon)[3]] {
 						continue // bgpd does it by itself where the name changes
 					}
-					lines = append(lines, "clear bgp "+id.scope()+name+" "+peer+" soft "+way)
+					whom := peer
+					if n := d.want.routers[id].neighbors[peer]; n != nil && n.group {
+						whom = "peer-group " + peer
+					}
+					lines = append(lines, "clear bgp "+id.scope()+name+" "+whom+" soft "+way)
 				}
 			}
 		}

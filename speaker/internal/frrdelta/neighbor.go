@@ -1,6 +1,11 @@
 package frrdelta
 
-import "strings"
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+)
 
 // routerLine takes a line of a `router bgp` block that is not about a neighbor.
 func routerLine(w []string) (string, stmt, bool) {
@@ -24,6 +29,11 @@ func routerLine(w []string) (string, stmt, bool) {
 		return unknownLine()
 	case len(w) == 3 && w[0] == "bgp" && w[1] == "router-id":
 		return simple("bgp router-id", w)
+	case len(w) == 4 && w[0] == "bgp" && w[1] == "listen" && w[2] == "limit":
+		if w[3] == "100" {
+			return isDefault("bgp listen limit")
+		}
+		return simple("bgp listen limit", w)
 	case len(w) == 4 && w[0] == "timers" && w[1] == "bgp":
 		if w[2] == "60" && w[3] == "180" {
 			return isDefault("timers bgp")
@@ -31,6 +41,20 @@ func routerLine(w []string) (string, stmt, bool) {
 		return simple("timers bgp", w)
 	}
 	return unknownLine()
+}
+
+// listenLine takes a line that makes sessions be accepted from a prefix. Of a peer group that is not known by then FRR takes none.
+func (r *router) listenLine(w []string) bool {
+	if len(w) != 6 || w[1] != "listen" || w[2] != "range" || w[4] != "peer-group" {
+		return false
+	}
+	prefix, err := netip.ParsePrefix(w[3])
+	if n := r.neighbors[w[5]]; err != nil || n == nil || !n.group {
+		return false
+	}
+	prefix = prefix.Masked()
+	r.ranges[prefix] = listenRange{prefix: prefix, group: w[5]}
+	return true
 }
 
 // neighborLine takes a line about a neighbor outside of address families.
@@ -45,12 +69,12 @@ func (r *router) neighborLine(name string, w []string) bool {
 		return true
 	}
 	switch {
-	case w[0] == "interface" || w[0] == "remote-as":
+	case w[0] == "interface" || w[0] == "remote-as" || n.group && w[0] == "peer-group":
 		again, ok := newNeighbor(w)
 		if !ok || again.iface && !n.iface {
 			return false
 		}
-		n.remote = again.remote
+		n.remote = cmp.Or(again.remote, n.remote)
 		return true
 	case len(w) >= 2 && w[0] == "bfd" && w[1] == "profile":
 		// FRR prints the plain statement as well.
@@ -62,6 +86,10 @@ func (r *router) neighborLine(name string, w []string) bool {
 // newNeighbor takes the line that brings a neighbor into being.
 func newNeighbor(w []string) (*neighbor, bool) {
 	n := &neighbor{session: block{}}
+	if len(w) == 1 && w[0] == "peer-group" {
+		n.group = true
+		return n, true // its remote-as follows on a line of its own
+	}
 	if w[0] == "interface" {
 		n.iface = true
 		w = w[1:]
@@ -80,19 +108,34 @@ func newNeighbor(w []string) (*neighbor, bool) {
 	return n, true
 }
 
-// create is the command that brings the neighbor into being.
-func (n *neighbor) create(name string) string {
-	if n.iface {
-		return "neighbor " + name + " interface" + n.interfaceWords + " remote-as " + n.remote
+// create are the commands that bring the neighbor into being.
+func (n *neighbor) create(name string) []string {
+	switch {
+	case n.group && n.remote == "":
+		return []string{"neighbor " + name + " peer-group"}
+	case n.group:
+		return []string{"neighbor " + name + " peer-group", "neighbor " + name + " remote-as " + n.remote}
+	case n.iface:
+		return []string{"neighbor " + name + " interface" + n.interfaceWords + " remote-as " + n.remote}
+	default:
+		return []string{"neighbor " + name + " remote-as " + n.remote}
 	}
-	return "neighbor " + name + " remote-as " + n.remote
+}
+
+// sameAs tells whether the other can be made of the neighbor in place.
+func (n *neighbor) sameAs(o *neighbor, name string) bool {
+	return slices.Equal(n.create(name), o.create(name))
 }
 
 func (n *neighbor) remove(name string) string {
-	if n.iface {
+	switch {
+	case n.group:
+		return "no neighbor " + name + " peer-group"
+	case n.iface:
 		return "no neighbor " + name + " interface"
+	default:
+		return "no neighbor " + name
 	}
-	return "no neighbor " + name
 }
 
 // sessionLine takes a session setting of a neighbor.

@@ -237,7 +237,7 @@ func (p *parser) router(w []string) bool {
 		if w[0] == "neighbor" && len(w) >= 3 {
 			return r.neighborLine(w[1], w[2:])
 		}
-		return r.settings.add(routerLine(w))
+		return r.listenLine(w) || r.settings.add(routerLine(w))
 	})
 }
 

@@ -19,8 +19,9 @@ func (d *differ) routers() {
 			old = newRouter()
 		}
 		unset, set := changes(old.settings, r.settings)
-		if fresh || len(unset)+len(set) > 0 {
-			d.inRouter(id, slices.Concat(unset, set))
+		closed, opened := rangeChanges(old, r)
+		if lines := slices.Concat(closed, unset, set); fresh || len(lines) > 0 {
+			d.inRouter(id, lines)
 		}
 		if fresh {
 			d.networksOf(id, old, r, nil)
@@ -36,7 +37,35 @@ func (d *differ) routers() {
 		for _, peer := range sorted(starts) {
 			d.inRouter(id, starts[peer])
 		}
+		if len(opened) > 0 {
+			d.inRouter(id, opened)
+		}
 	}
+}
+
+// rangeChanges lists what stops and what starts that sessions are accepted from
+// ranges. Those of a group that is made anew are closed while that is done, and
+// none is open before the policy of its group is in place. Another
+// password closes none: FRR gives it to the routers that are connected, which it
+// would forget otherwise, and keep the password that they had.
+func rangeChanges(old, r *router) (closed, opened []string) {
+	stays := func(l listenRange) bool {
+		was, now := old.neighbors[l.group], r.neighbors[l.group]
+		return old.ranges[l.prefix] == l && r.ranges[l.prefix] == l && was != nil && now != nil && was.sameAs(now, l.group)
+	}
+	for _, l := range old.ranges {
+		if !stays(l) {
+			closed = append(closed, l.unset())
+		}
+	}
+	for _, l := range r.ranges {
+		if !stays(l) {
+			opened = append(opened, l.set())
+		}
+	}
+	slices.Sort(closed)
+	slices.Sort(opened)
+	return closed, opened
 }
 
 func (d *differ) inRouter(id routerID, lines []string) {
@@ -71,7 +100,7 @@ func (d *differ) sessions(id routerID, old, r *router) (kept map[string]bool, be
 	kept, begins = map[string]bool{}, map[string]string{}
 	for _, name := range sorted(old.neighbors) {
 		was, now := old.neighbors[name], r.neighbors[name]
-		if now != nil && was.create(name) == now.create(name) {
+		if now != nil && was.sameAs(now, name) {
 			kept[name] = true
 			continue
 		}
@@ -86,7 +115,7 @@ func (d *differ) sessions(id routerID, old, r *router) (kept map[string]bool, be
 				begins[name] = timer.set
 			}
 			_, set := changes(nil, settings)
-			d.inRouter(id, append([]string{n.create(name)}, set...))
+			d.inRouter(id, slices.Concat(n.create(name), set))
 			continue
 		}
 		unset, set := changes(old.neighbors[name].session, n.session)

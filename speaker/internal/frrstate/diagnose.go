@@ -60,9 +60,11 @@ type Diagnosis struct {
 type Case struct {
 	// Wanted is what the configuration asks for.
 	Wanted *announce.Neighbor
+	// Router is the address of the router in question where Wanted is a range of them, "" otherwise.
+	Router string
 	// Failure says why FRR does not answer, "" when it does.
 	Failure string
-	// Session is what FRR shows, nil where it has no such session. BFD is the session of bfdd, nil where there is none.
+	// Session is what FRR shows, nil where it has no such session: of a router in a range there is none unless it is connected. BFD is the session of bfdd, nil where there is none.
 	Session *Session
 	BFD     *BFDSession
 	// Trace is what happened to the session before.
@@ -71,13 +73,15 @@ type Case struct {
 
 // Diagnose says what is wrong with a session.
 func Diagnose(c Case) Diagnosis {
-	j := judge{Case: c, peer: "BGPPeer " + c.Wanted.Name, router: "the router at " + c.Wanted.Address.String()}
+	j := judge{Case: c, peer: "BGPPeer " + c.Wanted.Name, router: "the router at " + cmp.Or(c.Router, c.Wanted.Address.String())}
 	if c.Wanted.Interface != "" {
 		j.router = "the router on link " + c.Wanted.Interface
 	}
 	switch {
 	case c.Failure != "":
 		return j.say(ReasonFRR, "FRR does not answer on this node, so its sessions are down or not known: %s", c.Failure)
+	case c.Session == nil && c.Router != "":
+		return j.disconnected()
 	case c.Session == nil:
 		return j.say(ReasonNotConfigured, "FRR does not have the session of %s yet; the ConfigurationState of this node's speaker says whether it took the configuration", j.peer)
 	case c.Session.Established():
@@ -150,6 +154,22 @@ func (j *judge) bfdDown(begin string) Diagnosis {
 	}
 	return j.say(ReasonBFD, "%s: %s; %s must run BFD for this neighbor, of the same kind (single hop or multihop), and UDP port 3784 (multihop: 4784) must pass both ways; or remove spec.bfdProfile of %s",
 		begin, state, j.router, j.peer)
+}
+
+// disconnected judges a router that is to connect by itself and is not connected.
+func (j *judge) disconnected() Diagnosis {
+	if n := j.Trace.Cause.Notification; n != nil {
+		return j.notification(n)
+	}
+	return j.say(ReasonClosed, "%s is not connected: it opens the session of %s by itself, and has ended it or is away", j.router, j.peer)
+}
+
+// shown is what FRR shows of the session, nothing where it does not have it.
+func (j *judge) shown() Session {
+	if j.Session == nil {
+		return Session{}
+	}
+	return *j.Session
 }
 
 // ended judges by how the last attempt or session ended.
@@ -274,7 +294,7 @@ func (j *judge) open(n *Notification) Diagnosis {
 		return j.say(ReasonPeerAS, "%s says its AS is %s; %s", j.router, j.theirAS(), j.expectedAS())
 	case openBadID:
 		return j.say(ReasonRouterID, "%s and this node do not accept each other's router ID (here %s, there %s): they must differ; set another spec.routerID of %s, or another one on the router",
-			j.router, j.Session.RouterID, j.theirID(), j.peer)
+			j.router, cmp.Or(j.shown().RouterID, "the node's own"), j.theirID(), j.peer)
 	case openBadHoldTime:
 		if n.Sent {
 			return j.say(ReasonHoldTime, "this node does not accept the hold time of %s%s: set one of 0 or at least 3 s there, or compare with spec.holdTime of %s", j.router, j.theirHoldTime(), j.peer)
@@ -320,7 +340,12 @@ func (j *judge) theirHoldTime() string {
 }
 
 // holdTime is the one that this node asks for.
-func (j *judge) holdTime() string { return fmt.Sprintf("%d s", int(j.Session.HoldTime/time.Second)) }
+func (j *judge) holdTime() string {
+	return fmt.Sprintf("%d s", int(cmp.Or(j.shown().HoldTime, j.Wanted.Timers.Hold, defaultHold)/time.Second))
+}
+
+// defaultHold is FRR's hold time where none is configured.
+const defaultHold = 180 * time.Second
 
 func (j *judge) families() string {
 	switch {

@@ -20,7 +20,8 @@ import (
 const CommandSessions = "show bgp vrf all neighbors json"
 
 // Key names a session on one node: its VRF, "" for the default one, and the neighbor as FRR's configuration names it, an address or, for an
-// unnumbered session, an interface.
+// unnumbered session, an interface. What the configuration says of a range of routers has the name of a peer group; each session of a router in it
+// has the router's address.
 type Key struct{ VRF, Peer string }
 
 // Compare orders keys by VRF, then peer.
@@ -30,11 +31,18 @@ func (k Key) Compare(o Key) int {
 
 // KeyOf returns the name that FRR has for a neighbor.
 func KeyOf(vrf string, n *announce.Neighbor) Key {
-	if n.Interface != "" {
+	switch {
+	case n.Listens():
+		return Key{VRF: vrf, Peer: groupPrefix + n.Name}
+	case n.Interface != "":
 		return Key{VRF: vrf, Peer: n.Interface}
+	default:
+		return Key{VRF: vrf, Peer: n.Address.Unmap().String()}
 	}
-	return Key{VRF: vrf, Peer: n.Address.String()}
 }
+
+// groupPrefix begins the names of peer groups. The colon keeps them apart from interfaces, the rest from addresses.
+const groupPrefix = "listen:"
 
 // bgpPort is the port of a session of which the configuration does not know.
 const bgpPort = 179
@@ -63,6 +71,9 @@ type Session struct {
 	HoldTime, Keepalive time.Duration
 	// Ups counts how often the session came up since bgpd started.
 	Ups int64
+	// Group is the peer group of a dynamic neighbor, one that connected by itself and of which the configuration knows a range; "" for all others.
+	// It is the Peer of the Key that KeyOf gives for that range.
+	Group string
 	// Address is the neighbor's, "" while that of an unnumbered session is not known.
 	Address string
 	// RemoteAS is the AS that the neighbor is taken for, 0 where any would do and none is known yet. LocalAS is the one of this node.
@@ -155,6 +166,8 @@ type neighbor struct {
 	UpEpoch         int64    `json:"bgpTimerUpEstablishedEpoch"`
 	Ups             int64    `json:"connectionsEstablished"`
 	Address         string   `json:"bgpNeighborAddr"`
+	Group           string   `json:"peerGroup"`
+	Range           string   `json:"peerSubnetRangeGroup"`
 	RemoteAS        uint32   `json:"remoteAs"`
 	LocalAS         uint32   `json:"localAs"`
 	RouterID        string   `json:"localRouterId"`
@@ -225,6 +238,9 @@ func (n *neighbor) session(key Key) Session {
 		Ups:       n.Ups, Address: n.Address, RemoteAS: n.RemoteAS, LocalAS: n.LocalAS, RouterID: n.RouterID, RemoteID: n.RemoteID,
 		Filtered:    n.Prefixes.Filtered,
 		Restartable: n.Capabilities.GracefulRestart == "advertisedAndReceived" && strings.HasPrefix(n.GracefulRestart.Local, "Restart"),
+	}
+	if n.Range != "" {
+		s.Group = n.Group
 	}
 	switch s.Address {
 	case "none":

@@ -33,6 +33,8 @@ type delivery struct {
 	// reason says why others are missing, router is FRR's name of the neighbor then.
 	reason v1beta1.BGPSentReason
 	router string
+	// routers are those of a range that were sent all of addresses, separated by commas; "" where the BGPPeer names one router.
+	routers string
 	// unknown says that it is not known what the router was sent, so that what was said of it stays.
 	unknown bool
 }
@@ -42,7 +44,7 @@ const clockSlack = 2
 
 // upToDate tells whether what an object says is still what is to be said.
 func (d *delivery) upToDate(wished *delivery) bool {
-	return wished.unknown || d.addresses == wished.addresses && d.reason == wished.reason && (d.addresses == "" || d.since >= wished.since-clockSlack)
+	return wished.unknown || d.addresses == wished.addresses && d.reason == wished.reason && d.routers == wished.routers && (d.addresses == "" || d.since >= wished.since-clockSlack)
 }
 
 // delivered tells whether what an object says of all routers is still what is to be said.
@@ -86,7 +88,7 @@ func readDeliveries(list []v1beta1.BGPSent) []delivery {
 	}
 	out := make([]delivery, len(list))
 	for i, s := range list {
-		out[i] = delivery{peer: s.Peer, addresses: strings.Join(s.Addresses, ","), reason: s.Reason}
+		out[i] = delivery{peer: s.Peer, addresses: strings.Join(s.Addresses, ","), routers: strings.Join(s.Routers, ","), reason: s.Reason}
 		if s.Since != nil {
 			out[i].since = s.Since.Unix()
 		}
@@ -103,6 +105,9 @@ func statusOf(list []delivery) []v1beta1.BGPSent {
 		if d.addresses != "" {
 			s.Addresses = strings.Split(d.addresses, ",")
 			s.Since = &metav1.Time{Time: time.Unix(d.since, 0)}
+		}
+		if d.routers != "" {
+			s.Routers = strings.Split(d.routers, ",")
 		}
 		out = append(out, s)
 	}
@@ -157,6 +162,9 @@ func deliveries(peers []string, verdicts []*announce.Verdict, of func(string, ne
 			switch a.State {
 			case sent.Sent:
 				addresses, d.since = append(addresses, v.Address.String()), a.Since.Unix()
+				if a.Range {
+					d.routers = a.Router
+				}
 			case sent.Down:
 				d.reason = v1beta1.BGPSentSessionDown
 			case sent.NotSent:
@@ -164,6 +172,9 @@ func deliveries(peers []string, verdicts []*announce.Verdict, of func(string, ne
 			default:
 				d.unknown = true
 			}
+		}
+		if d.reason != "" {
+			d.routers = ""
 		}
 		d.addresses = strings.Join(addresses, ",")
 		out = append(out, d)

@@ -67,6 +67,41 @@ func TestGivenWhatRoutersWereSentWhenReportedThenEachPeerHasWhatItGotAndWhyNotTh
 	}
 }
 
+func TestGivenARangeWhenItsRoutersWereSentAnAddressThenTheStatusNamesThem(t *testing.T) {
+	n := verdicts(yes("web", "10.0.0.1", "a"), yes("web", "10.0.0.2", "a"))
+	answer := func(state sent.State, of string) sent.Answer {
+		return sent.Answer{State: state, Router: of, Range: true, Since: time.Unix(50, 0)}
+	}
+	for name, c := range map[string]struct {
+		first, second sent.Answer
+		want          v1beta1.BGPSent
+	}{
+		"all were": {answer(sent.Sent, "203.0.113.1,203.0.113.2"), answer(sent.Sent, "203.0.113.1,203.0.113.2"),
+			v1beta1.BGPSent{Peer: "a", Addresses: []string{"10.0.0.1", "10.0.0.2"}, Routers: []string{"203.0.113.1", "203.0.113.2"}}},
+		"one was not": {answer(sent.Sent, "203.0.113.1,203.0.113.2"), answer(sent.NotSent, "203.0.113.2"),
+			v1beta1.BGPSent{Peer: "a", Addresses: []string{"10.0.0.1"}, Reason: v1beta1.BGPSentNotSent}},
+		"none is there": {answer(sent.Down, "any router of 203.0.113.0/24"), answer(sent.Down, "any router of 203.0.113.0/24"),
+			v1beta1.BGPSent{Peer: "a", Reason: v1beta1.BGPSentSessionDown}},
+	} {
+		all := routed(n)
+		deliver(all, n.Verdicts, routers{"a": {"10.0.0.1": c.first, "10.0.0.2": c.second}})
+		told := settleDeliveries(nil, all[svc("web")].sent, time.Unix(100, 0))
+		status := statusOf(told)
+		if !delivered(readDeliveries(status), all[svc("web")].sent) {
+			t.Errorf("%s: what is read back from the API is out of date", name)
+		}
+		status[0].Since, status[0].Message = nil, ""
+		if diff := gocmp.Diff([]v1beta1.BGPSent{c.want}, status); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		fewer := all[svc("web")].sent
+		fewer[0].routers = "203.0.113.1"
+		if delivered(told, fewer) && c.want.Routers != nil {
+			t.Errorf("%s: that a router has gone is no news", name)
+		}
+	}
+}
+
 func TestGivenAServiceThatNoNodeAnnouncesByBGPWhenTwoSpeakersFindSoThenOneEventSaysWhy(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)

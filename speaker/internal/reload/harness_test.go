@@ -29,7 +29,12 @@ type node struct {
 // instance has namespaces of its own, and most of the time is waiting.
 func startNode(tb testing.TB, release frrtest.Release) *node {
 	tb.Helper()
-	n := &node{Instance: frrtest.Start(tb, frrtest.Options{Release: release, Name: "n1"})}
+	return startNodeWith(tb, frrtest.Options{Release: release, Name: "n1"})
+}
+
+func startNodeWith(tb testing.TB, o frrtest.Options) *node {
+	tb.Helper()
+	n := &node{Instance: frrtest.Start(tb, o)}
 	n.startReloader(tb, time.Hour)
 	return n
 }

@@ -32,6 +32,8 @@ const (
 type site struct {
 	// peers and profiles are the specs of BGPPeers and BFDProfiles by name, as YAML; secrets are passwords by the name of the Secret.
 	peers, profiles, secrets map[string]string
+	// extra are the specs of BGPAdvertisements beside the one that is for everybody.
+	extra map[string]string
 }
 
 // rendered takes what users wrote all the way from the API's objects to the frr.conf of node n1.
@@ -45,10 +47,13 @@ func (s site) renderedFor(tb testing.TB, node string) string {
 	meta := func(name string) metav1.ObjectMeta {
 		return metav1.ObjectMeta{Namespace: "lab", Name: name, UID: "u", CreationTimestamp: metav1.NewTime(time.Unix(7, 0))}
 	}
-	o := kubeview.Objects{Namespace: "lab", BGPAdvertisements: []v1beta1.BGPAdvertisement{{ObjectMeta: meta("all")}}}
+	o := kubeview.Objects{Namespace: "lab", Listens: true, BGPAdvertisements: []v1beta1.BGPAdvertisement{{ObjectMeta: meta("all")}}}
 	o.Pools = []v1beta1.IPAddressPool{{ObjectMeta: meta("pool"), Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{"10.1.0.0/24", "2001:db8:1::/64"}}}}
 	for _, name := range sortedKeys(s.peers) {
 		o.Peers = append(o.Peers, v1beta2.BGPPeer{ObjectMeta: meta(name), Spec: decoded[v1beta2.BGPPeerSpec](tb, s.peers[name])})
+	}
+	for _, name := range sortedKeys(s.extra) {
+		o.BGPAdvertisements = append(o.BGPAdvertisements, v1beta1.BGPAdvertisement{ObjectMeta: meta(name), Spec: decoded[v1beta1.BGPAdvertisementSpec](tb, s.extra[name])})
 	}
 	for _, name := range sortedKeys(s.profiles) {
 		o.BFDProfiles = append(o.BFDProfiles, v1beta1.BFDProfile{ObjectMeta: meta(name), Spec: decoded[v1beta1.BFDProfileSpec](tb, s.profiles[name])})

@@ -1,6 +1,7 @@
 package reload_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,12 +22,16 @@ type neighbor struct {
 	RemoteAS       int64  `json:"remoteAs"`
 	HostForeign    string `json:"hostForeign"`
 	PortForeign    int    `json:"portForeign"`
+	PortLocal      int    `json:"portLocal"`
 	HoldMS         int    `json:"bgpTimerHoldTimeMsecs"`
 	KeepaliveMS    int    `json:"bgpTimerKeepAliveIntervalMsecs"`
 	ConnectRetry   int    `json:"connectRetryTimer"`
 	MaxHops        int    `json:"externalBgpNbrMaxHopsAway"`
 	Established    int    `json:"connectionsEstablished"`
-	Restart        struct {
+	Messages       struct {
+		OpensSent int `json:"opensSent"`
+	} `json:"messageStats"`
+	Restart struct {
 		Local  string `json:"localGrMode"`
 		Remote string `json:"remoteGrMode"`
 	} `json:"gracefulRestartInfo"`
@@ -213,11 +218,22 @@ func usable(t *testing.T, n *node, router *frrtest.Instance) {
 	})
 }
 
+// neighborOf is what FRR shows of a session, nothing of one that it does not have.
+func neighborOf(t *testing.T, i *frrtest.Instance, name string) neighbor {
+	t.Helper()
+	var found neighbor
+	if raw := shown[map[string]json.RawMessage](t, i, "show bgp neighbors "+name+" json")[name]; raw != nil {
+		if err := json.Unmarshal(raw, &found); err != nil {
+			t.Fatalf("read what FRR shows of %s: %v", name, err)
+		}
+	}
+	return found
+}
+
 // look compares what a session came to with what is asked for.
 func (k sessionCase) look(t *testing.T, n *node, router *frrtest.Instance) error {
 	t.Helper()
-	there := shown[map[string]neighbor](t, router, "show bgp neighbors "+k.from+" json")[k.from]
-	here := shown[map[string]neighbor](t, n.Instance, "show bgp neighbors "+k.to+" json")[k.to]
+	there, here := neighborOf(t, router, k.from), neighborOf(t, n.Instance, k.to)
 	if there.State != "Established" || here.State != "Established" {
 		return fmt.Errorf("%s: the session is %q at the router and %q at the node", k.name, there.State, here.State)
 	}

@@ -11,8 +11,8 @@ import (
 	"strconv"
 )
 
-// daemonsFile says which daemons FRR's start-up starts, and how: bgpd does not
-// listen, peers are connected to.
+// daemonsFile says which daemons FRR's start-up starts, and how; bgpd's port is
+// put into it.
 //
 // FRR's scripts read it as a part of themselves, watchfrr.sh among them, by which watchfrr ends and starts daemons. That script asks a daemon to end by
 // SIGINT, which FRR's daemons heed between two pieces of work (FRR lib/sigevent.c): one that hangs never does, and watchfrr would ask it for ever. So whoever
@@ -31,7 +31,7 @@ bgpd=yes
 bfdd=yes
 vtysh_enable=yes
 zebra_options="  -A 127.0.0.1 -s 90000000"
-bgpd_options="   -A 127.0.0.1 -p 0"
+bgpd_options="   -A 127.0.0.1 -p %d"
 bfdd_options="   -A 127.0.0.1"
 staticd_options="-A 127.0.0.1"
 `
@@ -48,8 +48,9 @@ service integrated-vtysh-config
 
 // Prepare writes the files that FRR needs to start, into FRR's configuration
 // directory and in its name. An frr.conf that is there already stays: FRR then
-// starts with what it ran last.
-func Prepare(configDir, runDir string) error {
+// starts with what it ran last. bgpd accepts sessions on the TCP port, none where
+// that is 0.
+func Prepare(configDir, runDir string, port uint16) error {
 	owner, group, err := Owner("frr")
 	if err != nil {
 		return err
@@ -72,7 +73,7 @@ func Prepare(configDir, runDir string) error {
 			return fmt.Errorf("remove the socket of a run before: %w", err)
 		}
 	}
-	if err := writeFile(filepath.Join(configDir, "daemons"), []byte(daemonsFile), 0o640, owner, group); err != nil {
+	if err := writeFile(filepath.Join(configDir, "daemons"), fmt.Appendf(nil, daemonsFile, port), 0o640, owner, group); err != nil {
 		return err
 	}
 	if err := writeFile(filepath.Join(configDir, "vtysh.conf"), []byte(vtyshFile), 0o640, owner, group); err != nil {

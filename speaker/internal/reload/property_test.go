@@ -141,6 +141,10 @@ func (g *grammar) router(opener string, neighbors []string) {
 	for _, name := range neighbors {
 		g.neighbor(name)
 	}
+	groups := g.some("groups", "listen:a", "listen:b")
+	for _, name := range groups {
+		g.group(name)
+	}
 	for _, family := range []string{"ipv4", "ipv6"} {
 		g.p(" address-family %s unicast", family)
 		prefixes := map[string][]string{
@@ -150,12 +154,37 @@ func (g *grammar) router(opener string, neighbors []string) {
 		for _, prefix := range g.some("prefixes "+family, prefixes...) {
 			g.p("  network %s%s", prefix, g.pick("network map", "", " route-map m1", " route-map m2"))
 		}
-		for _, name := range neighbors {
+		for _, name := range slices.Concat(neighbors, groups) {
 			g.inFamily(name)
 		}
 		g.p(" exit-address-family")
 	}
+	g.maybe(" bgp listen limit %d", g.number("limit", 99, 102))
+	for i, name := range groups {
+		for _, from := range g.some("ranges", "10.9.%d.0/24", "2001:db8:9:%d::/64", "10.10.%d.7/32") {
+			g.p(" bgp listen range "+from+" peer-group %s", g.number("range", 2*i, 2*i+1), name)
+		}
+	}
 	g.p("exit")
+}
+
+// group draws what a neighbor that is a group of routers which connect by themselves may have.
+func (g *grammar) group(name string) {
+	remote := g.pick("remote", "64513", "64512", "external", "internal")
+	g.p(" neighbor %s peer-group\n neighbor %s remote-as %s", name, name, remote)
+	if remote == "64513" || remote == "external" {
+		if !g.maybe(" neighbor %s ebgp-multihop%s", name, g.pick("hops", "", " 255", " 5")) {
+			g.maybe(" neighbor %s ttl-security hops %s", name, g.pick("security", "1", "7", "254"))
+		}
+		g.maybe(" neighbor %s local-as %s", name, g.pick("local as", "65001", "65001 no-prepend", "65001 no-prepend replace-as"))
+		g.maybe(" neighbor %s disable-connected-check", name)
+	}
+	g.maybe(" neighbor %s password word%d", name, g.number("password", 1, 2))
+	g.maybe(" neighbor %s description it is %s", name, g.pick("description", "lab", "a  router"))
+	g.maybe(" neighbor %s timers %s", name, g.pick("timers", "3 9", "60 180", "0 0"))
+	if !g.maybe(" neighbor %s bfd profile %s", name, g.pick("profile", profiles...)) {
+		g.maybe(" neighbor %s bfd", name)
+	}
 }
 
 func (g *grammar) neighbor(name string) {

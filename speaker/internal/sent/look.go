@@ -32,7 +32,7 @@ func (t *Tracker) See(sessions []frrstate.Session) {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	changed, missing := false, false
+	changed, missing := t.seeDynamic(sessions, now), false
 	for key, s := range t.sessions {
 		if s.see(states[key], now) {
 			changed = true
@@ -51,17 +51,23 @@ func (t *Tracker) See(sessions []frrstate.Session) {
 
 // mourn has those told whose sessions are down for long enough now, and returns when the next will be; zero for none.
 func (t *Tracker) mourn(now time.Time) (next time.Time) {
-	for _, s := range t.sessions {
-		if !s.known || s.up || s.mourned {
-			continue
-		}
-		due := s.downs.Add(grace)
-		if now.Before(due) {
+	await := func(downs time.Time, mourned *bool) {
+		if due := downs.Add(grace); now.Before(due) {
 			next = earliest(next, due)
-			continue
+			return
 		}
-		s.mourned = true
+		*mourned = true
 		signal(t.news)
+	}
+	for _, s := range t.sessions {
+		if s.known && !s.up && !s.mourned {
+			await(s.downs, &s.mourned)
+		}
+	}
+	for _, v := range t.vacant {
+		if !v.mourned {
+			await(v.since, &v.mourned)
+		}
 	}
 	return next
 }

@@ -13,9 +13,9 @@ import (
 // session is what is known of one session and of what its router was sent.
 type session struct {
 	key frrstate.Key
-	// peer is the name of the BGPPeer.
-	peer       string
-	ipv4, ipv6 bool
+	// peer is the name of the BGPPeer, group the peer group of a router that opened the session by itself, "" for all others.
+	peer, group string
+	ipv4, ipv6  bool
 	// wanted are the prefixes that the router is to be sent, sorted, and missing how many of them it is not known to have been sent.
 	wanted  []entry
 	missing int

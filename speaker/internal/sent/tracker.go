@@ -48,6 +48,10 @@ type Tracker struct {
 
 	mu       sync.Mutex
 	sessions map[frrstate.Key]*session
+	// groups are the ranges of routers that open the session themselves, by peer group. Their sessions are among the others while they are up.
+	groups map[frrstate.Key]group
+	// vacant is since when no router of a group is connected.
+	vacant map[frrstate.Key]*vacancy
 	// prefixes are those of the last report that was in force, lengths what lengths they have; begun is true after the first.
 	prefixes []announce.Prefix
 	lengths  []int
@@ -65,7 +69,7 @@ type Tracker struct {
 func New(frr FRR, log *slog.Logger) *Tracker {
 	return &Tracker{
 		frr: frr, log: log, wake: make(chan struct{}, 1), news: make(chan struct{}, 1),
-		sessions: map[frrstate.Key]*session{}, fresh: map[netip.Prefix]time.Time{},
+		sessions: map[frrstate.Key]*session{}, groups: map[frrstate.Key]group{}, vacant: map[frrstate.Key]*vacancy{}, fresh: map[netip.Prefix]time.Time{},
 		delay: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "metallb_bgp_endpoint_to_peer_seconds",
 			Help: "Time from the moment that this node noticed what makes an address to be announced, such as an endpoint that is ready, until bgpd had " +
@@ -111,12 +115,17 @@ func (t *Tracker) Publish(r node.Report) {
 func (t *Tracker) take(bgp announce.BGP, noticed time.Time, doubt bool) (missing bool) {
 	var all []announce.Prefix
 	present := map[frrstate.Key]bool{}
+	t.groups = map[frrstate.Key]group{}
 	for i := range bgp.Routers {
 		router := &bgp.Routers[i]
 		all = append(all, router.Prefixes...)
 		for j := range router.Neighbors {
 			n := &router.Neighbors[j]
 			key := frrstate.KeyOf(router.VRF, n)
+			if n.Listens() {
+				t.groups[key] = group{neighbor: n, prefixes: router.Prefixes}
+				continue
+			}
 			present[key] = true
 			s := t.sessions[key]
 			if s == nil {
@@ -130,7 +139,8 @@ func (t *Tracker) take(bgp announce.BGP, noticed time.Time, doubt bool) (missing
 			missing = missing || s.missing > 0
 		}
 	}
-	maps.DeleteFunc(t.sessions, func(key frrstate.Key, _ *session) bool { return !present[key] })
+	missing = t.takeDynamic(doubt) || missing
+	maps.DeleteFunc(t.sessions, func(key frrstate.Key, s *session) bool { return s.group == "" && !present[key] })
 	if t.begun && !noticed.IsZero() {
 		t.note(all, noticed)
 	}
@@ -222,9 +232,12 @@ const (
 // Answer says whether a router was sent a route for an address.
 type Answer struct {
 	State State
-	// Router is FRR's name of the neighbor: its address, or the interface of an unnumbered session.
+	// Router is FRR's name of the neighbor: its address, or the interface of an unnumbered session. Of a range it is the addresses of the routers
+	// that the State is about, separated by commas.
 	Router string
-	// Since is when the session came up; zero when it is not.
+	// Range tells that the BGPPeer is a range, of which any number of routers may be connected.
+	Range bool
+	// Since is when the session came up, the last one of a range; zero when it is not.
 	Since time.Time
 }
 
@@ -233,29 +246,43 @@ func (t *Tracker) Lookup(f func(of func(peer string, address netip.Addr) Answer)
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	byPeer := make(map[string]*session, len(t.sessions))
+	byPeer := make(map[string][]*session, len(t.sessions))
 	for _, s := range t.sessions {
-		byPeer[s.peer] = s
+		byPeer[s.peer] = append(byPeer[s.peer], s)
+	}
+	ranges := make(map[string]frrstate.Key, len(t.groups))
+	for key, g := range t.groups {
+		ranges[g.neighbor.Name] = key
 	}
 	f(func(peer string, address netip.Addr) Answer {
-		s := byPeer[peer]
-		if s == nil || !s.known {
+		if key, ok := ranges[peer]; ok {
+			return t.ofRange(key, byPeer[peer], address, now)
+		}
+		if len(byPeer[peer]) == 0 {
 			return Answer{}
 		}
-		a := Answer{Router: s.key.Peer}
-		if !s.up {
-			if now.Sub(s.downs) >= grace {
-				a.State = Down
-			}
-			return a
-		}
-		a.Since = s.since
-		switch wanted, sent := s.covers(address, t.lengths); {
-		case sent:
-			a.State = Sent
-		case wanted && t.until.IsZero():
-			a.State = NotSent
+		return t.of(byPeer[peer][0], address, now)
+	})
+}
+
+// of says whether the router of one session was sent a route for an address.
+func (t *Tracker) of(s *session, address netip.Addr, now time.Time) Answer {
+	if !s.known {
+		return Answer{}
+	}
+	a := Answer{Router: s.key.Peer}
+	if !s.up {
+		if now.Sub(s.downs) >= grace {
+			a.State = Down
 		}
 		return a
-	})
+	}
+	a.Since = s.since
+	switch wanted, sent := s.covers(address, t.lengths); {
+	case sent:
+		a.State = Sent
+	case wanted && t.until.IsZero():
+		a.State = NotSent
+	}
+	return a
 }

@@ -27,6 +27,8 @@ type bgpd struct {
 	// up is since when sessions are, by router; sent is what was sent to each.
 	up   map[string]time.Time
 	sent map[string][]string
+	// group is the peer group of the routers that connected by themselves.
+	group map[string]string
 	// asked counts the commands: prefix, session.
 	asked map[string]int
 	err   error
@@ -80,7 +82,7 @@ func (b *bgpd) shown(tracker *Tracker) {
 	}
 	var sessions []frrstate.Session
 	for router, since := range b.up {
-		sessions = append(sessions, frrstate.Session{Key: frrstate.Key{Peer: router}, State: "Established", UpSince: since.Truncate(time.Second)})
+		sessions = append(sessions, frrstate.Session{Key: frrstate.Key{Peer: router}, Group: b.group[router], State: "Established", UpSince: since.Truncate(time.Second)})
 	}
 	tracker.See(sessions)
 }

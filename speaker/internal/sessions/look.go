@@ -38,6 +38,8 @@ type view struct {
 	trace   frrstate.Trace
 	// failure says why FRR does not answer, "" when it does.
 	failure string
+	// attempt: a router tried to open a session and there is none. That is told, but there is no object for it.
+	attempt bool
 }
 
 // established tells whether the session is up.
@@ -98,7 +100,7 @@ func (r *Reporter) await(ctx context.Context, pause time.Duration) bool {
 func (r *Reporter) pause(err error) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil || !r.feed.following && len(r.wanted.neighbors) > 0 {
+	if err != nil || !r.feed.following && !r.wanted.none() {
 		return blindPause
 	}
 	return restingPause
@@ -118,7 +120,7 @@ func (r *Reporter) show(views []view) {
 	if !r.wanted.known {
 		return // what there is to see is not known yet
 	}
-	r.views, r.seen = views, true
+	r.views, r.seen = slices.DeleteFunc(slices.Clone(views), func(v view) bool { return v.attempt }), true
 	wake(r.news)
 }
 
@@ -131,8 +133,8 @@ func (r *Reporter) shown() ([]view, bool) {
 
 // read asks FRR for the state of the wanted sessions, sorted by key. Without any, FRR is not asked.
 func (r *Reporter) read(ctx context.Context) ([]view, error) {
-	views := r.expected()
-	if len(views) == 0 {
+	views, none := r.expected()
+	if none {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, showLimit)
@@ -144,6 +146,7 @@ func (r *Reporter) read(ctx context.Context) ([]view, error) {
 	if r.Seen != nil {
 		r.Seen(sessions)
 	}
+	views = r.withDynamic(views, sessions)
 	var bfd []frrstate.BFDSession
 	if slices.ContainsFunc(views, func(v view) bool { return v.neighbor.BFDProfile != "" }) {
 		// That bfdd does not answer says nothing of BGP.
@@ -181,21 +184,21 @@ func show[T any](ctx context.Context, frr FRR, daemon, command string, parse fun
 	return parse(output)
 }
 
-// expected returns the wanted sessions with what events tell of them, sorted by key.
-func (r *Reporter) expected() []view {
+// expected returns the wanted sessions with what events tell of them, sorted by key. none tells that FRR has no others either.
+func (r *Reporter) expected() (views []view, none bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	var views []view
 	for _, key := range slices.SortedFunc(maps.Keys(r.wanted.neighbors), frrstate.Key.Compare) {
 		views = append(views, view{key: key, neighbor: r.wanted.neighbors[key], at: now, trace: r.feed.traces[key.Peer]})
 	}
-	return views
+	return views, r.wanted.none()
 }
 
 // blind returns what there is to say while FRR does not answer.
 func (r *Reporter) blind(err error) []view {
-	views := r.expected()
+	views, _ := r.expected()
+	views = r.withLastDynamic(views)
 	for i := range views {
 		views[i].failure = err.Error()
 	}

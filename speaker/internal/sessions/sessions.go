@@ -6,6 +6,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -59,6 +60,16 @@ type wanted struct {
 	// known is false before that is known.
 	known     bool
 	neighbors map[frrstate.Key]*announce.Neighbor
+	// groups are those of routers that open the session themselves, by peer group.
+	groups map[frrstate.Key]*announce.Neighbor
+}
+
+// none tells that there are no sessions to ask for.
+func (w *wanted) none() bool { return len(w.neighbors)+len(w.groups) == 0 }
+
+// same tells whether the neighbors are the same as far as it shows in what is told of them.
+func same(a, b map[frrstate.Key]*announce.Neighbor) bool {
+	return maps.EqualFunc(a, b, func(x, y *announce.Neighbor) bool { return x.Name == y.Name && x.PeerASN == y.PeerASN })
 }
 
 // feed is what is known from events.
@@ -78,22 +89,22 @@ func (r *Reporter) Publish(report node.Report) {
 	if !report.InForce {
 		return
 	}
-	neighbors := map[frrstate.Key]*announce.Neighbor{}
+	neighbors, groups := map[frrstate.Key]*announce.Neighbor{}, map[frrstate.Key]*announce.Neighbor{}
 	for i := range report.Node.BGP.Routers {
 		router := &report.Node.BGP.Routers[i]
 		for j := range router.Neighbors {
-			neighbors[frrstate.KeyOf(router.VRF, &router.Neighbors[j])] = &router.Neighbors[j]
+			n, to := &router.Neighbors[j], neighbors
+			if n.Listens() {
+				to = groups
+			}
+			to[frrstate.KeyOf(router.VRF, n)] = n
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// A peer's field that changed is compared with what FRR shows at the next look, which many of these changes bring about by themselves.
-	changed := !r.wanted.known || len(neighbors) != len(r.wanted.neighbors)
-	for key, n := range neighbors {
-		before := r.wanted.neighbors[key]
-		changed = changed || before == nil || before.Name != n.Name || before.PeerASN != n.PeerASN
-	}
-	r.wanted = wanted{known: true, neighbors: neighbors}
+	changed := !r.wanted.known || !same(neighbors, r.wanted.neighbors) || !same(groups, r.wanted.groups)
+	r.wanted = wanted{known: true, neighbors: neighbors, groups: groups}
 	if changed || len(report.Applies) > 0 {
 		wake(r.poke)
 	}

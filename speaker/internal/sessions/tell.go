@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta2"
+	"github.com/seed-551707bd/metallb-operator/internal/announce"
 	"github.com/seed-551707bd/metallb-operator/internal/intent"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrstate"
 )
@@ -38,6 +39,9 @@ type said struct {
 	ups   int64
 	wrong frrstate.Reason
 	limit *rate.Limiter
+	// neighbor is what is wanted of the session, since when it came up: FRR counts anew what a router in a range opens again.
+	neighbor *announce.Neighbor
+	since    time.Time
 }
 
 // teller logs what happens to sessions and tells it in events on their BGPPeers. It belongs to one goroutine.
@@ -60,23 +64,45 @@ func (t *teller) tell(ctx context.Context, views []view) time.Duration {
 			s = &said{limit: rate.NewLimiter(rate.Every(toldEvery), toldBurst)}
 			t.said[v.key] = s
 		}
-		what := s.news(v)
-		if what == nil {
-			continue
-		}
-		if wait := reserve(s.limit); wait > 0 {
-			due = min(due, wait)
-			continue
-		}
-		s.take(v)
-		t.log(ctx, v, what)
-		t.event(ctx, v, what)
+		due = min(due, t.tellOf(ctx, s, v))
 	}
-	for key := range t.said {
+	for key, s := range t.said {
 		if !present[key] {
-			delete(t.said, key)
+			due = min(due, t.forget(ctx, key, s))
 		}
 	}
+	return due
+}
+
+// tellOf tells what is new of one session, and returns when to come back if it had to wait.
+func (t *teller) tellOf(ctx context.Context, s *said, v *view) time.Duration {
+	s.neighbor = v.neighbor
+	what := s.news(v)
+	if what == nil {
+		return restingPause
+	}
+	if wait := reserve(s.limit); wait > 0 {
+		return wait
+	}
+	s.take(v)
+	t.log(ctx, v, what)
+	t.event(ctx, v, what)
+	return restingPause
+}
+
+// forget drops what was told of a session that is not there any more. That a router in a range has gone is told first, and how often there was
+// something to tell of it is remembered for a while: it may come back soon, and go again.
+func (t *teller) forget(ctx context.Context, key frrstate.Key, s *said) time.Duration {
+	due := restingPause
+	if s.neighbor.Listens() && t.stillWanted(key, s.neighbor) {
+		if s.up {
+			due = t.tellOf(ctx, s, &view{key: key, neighbor: s.neighbor, at: time.Now(), trace: t.traceOf(key.Peer), attempt: true})
+		}
+		if s.up || s.limit.Tokens() < toldBurst {
+			return due
+		}
+	}
+	delete(t.said, key)
 	return due
 }
 
@@ -97,7 +123,7 @@ func (s *said) news(v *view) *news {
 		ups = v.session.Ups
 	}
 	switch {
-	case up && (!s.up || ups != s.ups):
+	case up && (!s.up || ups != s.ups || v.neighbor.Listens() && s.since.Sub(v.session.UpSince).Abs() > frrstate.ClockSlack):
 		return &news{event: eventUp, message: "BGP session established", wrong: wrong, again: max(0, ups-s.ups-1)}
 	case !up && s.up:
 		return &news{event: eventDown, message: "BGP session down", wrong: wrong, again: max(0, ups-s.ups)}
@@ -114,13 +140,17 @@ func (s *said) news(v *view) *news {
 func (s *said) take(v *view) {
 	s.up, s.wrong = v.established(), v.diagnose().Reason
 	if v.session != nil {
-		s.ups = v.session.Ups
+		s.ups, s.since = v.session.Ups, v.session.UpSince
 	}
 }
 
 // diagnose says what is wrong with the session.
 func (v *view) diagnose() frrstate.Diagnosis {
-	return frrstate.Diagnose(frrstate.Case{Wanted: v.neighbor, Failure: v.failure, Session: v.session, BFD: v.bfd, Trace: v.trace})
+	c := frrstate.Case{Wanted: v.neighbor, Failure: v.failure, Session: v.session, BFD: v.bfd, Trace: v.trace}
+	if v.neighbor.Listens() {
+		c.Router = v.key.Peer
+	}
+	return frrstate.Diagnose(c)
 }
 
 // asn returns the AS numbers of the two ends as far as they are known.

@@ -105,7 +105,15 @@ func programArgs(spec v1beta1.MetalLBSpec, env Environment) []string {
 		"--health-probe-port=" + strconv.Itoa(int(env.HealthPort)),
 		"--log-level=" + string(level),
 	}
-	return append(args, classArgs(spec)...)
+	return slices.Concat(args, classArgs(spec), listenArgs(spec))
+}
+
+// listenArgs say on which port the nodes accept BGP sessions, where they do.
+func listenArgs(spec v1beta1.MetalLBSpec) []string {
+	if spec.BGPListenPort == nil {
+		return nil
+	}
+	return []string{"--bgp-listen-port=" + strconv.Itoa(int(*spec.BGPListenPort))}
 }
 
 // classArgs say which load balancer classes to serve. Without any the programs serve the Services without a class, so that to serve those as

@@ -71,7 +71,7 @@ func speakerPod(spec v1beta1.MetalLBSpec, env Environment) corev1.PodTemplateSpe
 	if gossips(spec) {
 		pod.Volumes = append(pod.Volumes, memberKey())
 	}
-	pod.InitContainers = []corev1.Container{installReloader(env), prepareFRR(env)}
+	pod.InitContainers = []corev1.Container{installReloader(env), prepareFRR(spec, env)}
 	pod.Containers = []corev1.Container{speakerContainer(spec, config, env), frrContainer(spec, env), reloaderContainer(spec, env)}
 	return template
 }
@@ -113,9 +113,10 @@ func installReloader(env Environment) corev1.Container {
 }
 
 // prepareFRR writes the files without which FRR does not start, owned by FRR's user, whose number only its image knows.
-func prepareFRR(env Environment) corev1.Container {
+func prepareFRR(spec v1beta1.MetalLBSpec, env Environment) corev1.Container {
 	c := container("prepare-frr", env.FRRImage, 0, PrepareCapabilities()...)
 	c.Command = []string{reloaderProgram, "prepare"}
+	c.Args = listenArgs(spec)
 	c.Resources = requests("10m", "32Mi")
 	c.VolumeMounts = frrMounts()
 	return c

@@ -39,6 +39,11 @@ func Validate(spec v1beta1.MetalLBSpec) field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("speakerGratuitousARPInterval"), interval.Duration.String(),
 			"must not be negative"))
 	}
+	if port := spec.BGPListenPort; port != nil {
+		for _, wrong := range validation.IsValidPortNum(int(*port)) {
+			errs = append(errs, field.Invalid(path.Child("bgpListenPort"), *port, wrong))
+		}
+	}
 	return slices.Concat(errs, validateLayer2(spec, path), validateDrain(spec, path.Child("bgpDrain")), validateShutdown(spec, path.Child("bgpShutdown")))
 }
 

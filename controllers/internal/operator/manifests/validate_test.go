@@ -60,6 +60,8 @@ func TestValidateNamesTheField(t *testing.T) {
 			[]string{"spec.bgpDrain.nodes[1]", "Tired", "DrainRequested"}},
 		"draining taints": {v1beta1.MetalLBSpec{BGPDrain: &v1beta1.BGPDrain{Taints: []string{"example.com/a", "a b"}}},
 			[]string{"spec.bgpDrain.taints[1]", "a b"}},
+		"port to listen on": {v1beta1.MetalLBSpec{BGPListenPort: new(int32(70000))},
+			[]string{"spec.bgpListenPort", "1 and 65535"}},
 		"drain's wait": {v1beta1.MetalLBSpec{BGPDrain: &v1beta1.BGPDrain{WaitSeconds: new(int32(0))}},
 			[]string{"spec.bgpDrain.waitSeconds", "1 to 3600"}},
 		"shutdown's mode": {v1beta1.MetalLBSpec{BGPShutdown: &v1beta1.BGPShutdown{Mode: "Slowly"}},

@@ -29,6 +29,8 @@ type Options struct {
 	Layer2Exclude []kubeview.Impairment
 	// Drain is when a node gives up its BGP routes in order: announce.NodeInfo.Draining.
 	Drain kubeview.DrainOn
+	// Listens tells that the nodes accept BGP sessions which routers open.
+	Listens bool
 	// Trigger is pulled whenever a Gather may give something new.
 	Trigger node.Trigger
 }
@@ -162,6 +164,7 @@ func (c *Cluster) gather(ctx context.Context, todo pending) error {
 		}
 		news = true
 		view.ConfigVersion++
+		objects.Listens = c.Listens
 		view.Raw = kubeview.Raw(objects)
 		if todo.nodes {
 			view.Nodes = c.nodes(objects.Nodes)
