@@ -14,7 +14,7 @@ LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache$(CURDIR)
 PROGRAMS := operator controller speaker reloader
 LAB := $(GO) run ./test/lab/cmd/lab
-# Packages whose tests bring up whole clusters; they run one after the other, after everything else.
+# Packages whose tests bring up whole clusters; they run beside each other, after everything else.
 CLUSTER_TESTS := ./test/lab ./test/e2e
 BENCH_COUNT ?= 20
 BENCH_SOAK ?= 30m
@@ -56,7 +56,7 @@ test-unit: ## Run the tests that need no cluster (some start a real API server o
 
 .PHONY: test-cluster
 test-cluster: ## Run the tests that bring up real clusters.
-	$(GO) test -timeout 40m -p 1 $(CLUSTER_TESTS)
+	$(GO) test -timeout 40m -p 2 $(CLUSTER_TESTS)
 
 .PHONY: bench
 bench: ## Print the figures of docs/benchmarks.md (root; Debian; 20 to 30 minutes).

@@ -171,30 +171,33 @@ func BenchmarkBurst(b *testing.B) {
 	}
 	small.report(b)
 	large.report(b)
-	b.Logf("a Service among %d costs %.2f of the work, %.2f of the CPU time and %.2f of the allocation of one among %d", large.n,
-		middle(large.work)/middle(small.work), middle(large.cpu)/middle(small.cpu), middle(large.allocated)/middle(small.allocated), small.n)
-	b.ReportMetric(middle(large.work)/middle(small.work), "work-large/small")
+	b.Logf("a Service among %d costs %.2f of the units, %.2f of the CPU time and %.2f of the allocation of one among %d", large.n,
+		middle(large.units)/middle(small.units), middle(large.cpu)/middle(small.cpu), middle(large.allocated)/middle(small.allocated), small.n)
+	b.ReportMetric(middle(large.units)/middle(small.units), "units-large/small")
 }
 
 // crowd is what bursts of n Services took, an entry for each burst.
 type crowd struct {
 	n int
 	// of is the time until all have addresses, as a multiple of what the API server alone takes; cpu is in milliseconds and allocated in kilobytes
-	// for each Service; work is cpu in units of what measureSpeed found during the burst; peak is the controller's resident memory in MiB.
-	of, cpu, work, allocated, peak []float64
+	// for each Service; units is cpu in units of what measureSpeed found during the burst; peak is the controller's resident memory in MiB.
+	of, cpu, units, allocated, peak []float64
+	// server is the CPU time of API server and etcd during a burst, work the same as multiple of theirs without a controller.
+	server []time.Duration
+	work   []float64
 }
 
 // measure makes one burst.
 func (c *crowd) measure(b *testing.B) {
 	b.Helper()
-	before := alone(b, c.n)
+	before, cpuBefore := alone(b, c.n)
 	all := c.together(b)
-	after := alone(b, c.n)
-	writes := (before + after) / 2
-	c.of = append(c.of, all.Seconds()/writes.Seconds())
+	after, cpuAfter := alone(b, c.n)
+	c.of = append(c.of, 2*all.Seconds()/(before+after).Seconds())
+	c.work = append(c.work, 2*c.server[len(c.server)-1].Seconds()/(cpuBefore+cpuAfter).Seconds())
 	last := len(c.of) - 1
-	b.Logf("%d at once: API server alone %.2f s before and %.2f s after, with controller %.2f s until all have addresses: %.2f of it; a Service %.2f CPU-ms (%.2f units), %.1f KB allocated; peak %.0f MiB",
-		c.n, before.Seconds(), after.Seconds(), all.Seconds(), c.of[last], c.cpu[last], c.work[last], c.allocated[last], c.peak[last])
+	b.Logf("%d at once: API server alone %.2f s before and %.2f s after, with controller %.2f s until all have addresses: %.2f of it; API server and etcd work %.2f of that alone, the controller %.2f CPU-ms a Service (%.2f units), %.1f KB allocated; peak %.0f MiB",
+		c.n, before.Seconds(), after.Seconds(), all.Seconds(), c.of[last], c.work[last], c.cpu[last], c.units[last], c.allocated[last], c.peak[last])
 }
 
 // together returns how long it takes until all Services of a burst have addresses of a controller, and notes what that cost the controller.
@@ -215,7 +218,7 @@ func (c *crowd) together(b *testing.B) time.Duration {
 		return ok, "none"
 	})
 	speed := measureSpeed(b)
-	cpu := p.cpu(b)
+	cpu, server := p.cpu(b), serverCPU(b)
 	start, _ := w.burst(b, c.n, nothing)
 	var last time.Time
 	for _, at := range a.await(b, c.n) {
@@ -224,6 +227,7 @@ func (c *crowd) together(b *testing.B) time.Duration {
 		}
 	}
 	used := p.cpu(b) - cpu
+	c.server = append(c.server, serverCPU(b)-server)
 	unit := speed()
 	after, ok := p.allocated(b, token)
 	if !ok {
@@ -231,7 +235,7 @@ func (c *crowd) together(b *testing.B) time.Duration {
 	}
 	each := float64(c.n)
 	c.cpu = append(c.cpu, float64(used.Microseconds())/1000/each)
-	c.work = append(c.work, used.Seconds()/unit.Seconds()/each)
+	c.units = append(c.units, used.Seconds()/unit.Seconds()/each)
 	c.allocated = append(c.allocated, (after-allocated)/1000/each)
 	c.peak = append(c.peak, p.memory(b, "VmHWM"))
 	return last.Sub(start)
@@ -241,7 +245,7 @@ func (c *crowd) together(b *testing.B) time.Duration {
 func (c *crowd) report(b *testing.B) {
 	b.Helper()
 	b.Logf("%d at once, medians of %d: %.2f of the API server alone, a Service %.2f CPU-ms (%.2f units) and %.1f KB allocated; peak %.0f MiB at most",
-		c.n, len(c.of), middle(c.of), middle(c.cpu), middle(c.work), middle(c.allocated), slices.Max(c.peak))
+		c.n, len(c.of), middle(c.of), middle(c.cpu), middle(c.units), middle(c.allocated), slices.Max(c.peak))
 	unit := fmt.Sprint("-", c.n)
 	b.ReportMetric(middle(c.of), "of-API-server"+unit)
 	b.ReportMetric(middle(c.cpu), "CPU-ms"+unit)
@@ -327,20 +331,21 @@ func fresh(b *testing.B) *world {
 	return newWorld(b)
 }
 
-// alone returns how long an API server without a controller takes for the same writes: n Services, each followed by a patch that says what the
+// alone returns how long an API server without a controller takes for the same writes, and how much CPU time it and etcd use for them: n Services, each followed by a patch that says what the
 // controller's says, in the view of the same watch. It is an API server of its own, as one gets slower with every object that it had and has no more.
-func alone(b *testing.B, n int) time.Duration {
+func alone(b *testing.B, n int) (took, cpu time.Duration) {
 	b.Helper()
 	w := fresh(b)
 	a := w.watchArrivals(b)
 	defer a.stop()
-	_, took := w.burst(b, n, func(ctx context.Context, w *world, svc *corev1.Service) error {
+	cpu = serverCPU(b)
+	_, took = w.burst(b, n, func(ctx context.Context, w *world, svc *corev1.Service) error {
 		body := fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{%q:"p"}},"status":{"loadBalancer":{"ingress":[{"ip":"10.0.0.1"}]},"conditions":[{`+
 			`"type":%q,"status":"True","reason":%q,"message":"the Service has the addresses it asks for","lastTransitionTime":%q}]}}`,
 			svc.UID, v1beta1.AnnotationAllocatedFromPool, service.ConditionAllocated, service.ReasonAllocated, time.Now().UTC().Format(time.RFC3339))
 		return w.Status().Patch(ctx, svc, client.RawPatch(types.StrategicMergePatchType, []byte(body)))
 	})
-	return took
+	return took, serverCPU(b) - cpu
 }
 
 // BenchmarkRestart measures a controller that starts beside Services that have their addresses, until it serves a new one.
