@@ -117,17 +117,17 @@ spec: {communities: [{name: blue, value: "64512:77"}, {name: wide, value: "large
 
 	It("are explained on the Service: by whom, or why by nobody", func(ctx SpecContext) {
 		apply(ctx, documents(pool("why", "198.51.100.128/28"), service("why", "why", ", externalTrafficPolicy: Local")))
-		Eventually(whyCondition(ctx)).Should(HavePrefix("False NoMatchingAdvertisement: no node announces 198.51.100.128: "))
+		Eventually(announced(ctx, "why")).Should(HavePrefix("False NoMatchingAdvertisement: no node announces 198.51.100.128: "))
 		By("adding an advertisement")
 		apply(ctx, advertisement("why", "why", ", peers: [router, spy]"))
-		Eventually(whyCondition(ctx)).Should(Equal("True Announced: announced by BGP from 2 nodes to BGPPeers router, spy"))
+		Eventually(announced(ctx, "why")).Should(Equal("True Announced: announced by BGP from 2 nodes to BGPPeers router, spy"))
 		By("deleting the pods")
 		Expect(cluster.Delete(ctx, documents(web("n1"), web("n2")))).To(Succeed())
-		Eventually(whyCondition(ctx)).Should(And(HavePrefix("False NoLocalEndpoints: no node announces 198.51.100.128: the Service has no serving endpoint, "),
+		Eventually(announced(ctx, "why")).Should(And(HavePrefix("False NoLocalEndpoints: no node announces 198.51.100.128: the Service has no serving endpoint, "),
 			ContainSubstring("externalTrafficPolicy is Local")))
 		By("bringing both back")
 		Expect(cluster.Apply(ctx, documents(web("n1"), web("n2")))).To(Succeed())
-		Eventually(whyCondition(ctx)).Should(HavePrefix("True Announced: "))
+		Eventually(announced(ctx, "why")).Should(HavePrefix("True Announced: "))
 	})
 
 	It("stop on a node that is excluded from load balancers, and come back", func(ctx SpecContext) {
@@ -145,10 +145,10 @@ spec: {communities: [{name: blue, value: "64512:77"}, {name: wide, value: "large
 	})
 })
 
-// whyCondition is what the Service why says of being announced, as one text.
-func whyCondition(ctx context.Context) func(Gomega) string {
+// announced is what a Service says of being announced, as one text.
+func announced(ctx context.Context, name string) func(Gomega) string {
 	return func(g Gomega) string {
-		text, err := cluster.Kubectl(ctx, "get", "service", "why", "-o",
+		text, err := cluster.Kubectl(ctx, "get", "service", name, "-o",
 			`jsonpath={range .status.conditions[?(@.type=="metallb.io/Announced")]}{.status} {.reason}: {.message}{end}`)
 		g.Expect(err).NotTo(HaveOccurred())
 		return strings.TrimSpace(text)

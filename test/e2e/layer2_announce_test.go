@@ -83,8 +83,11 @@ var _ = Describe("Layer 2", Ordered, ContinueOnFailure, func() {
 		address := addressesOf(ctx, "uplink", 1)[0]
 		Expect(answering(ctx, address)(Default)).To(BeEmpty(), "no node has it")
 		Eventually(events("uplink", "announceFailed")).WithContext(ctx).Should(ContainElement(And(ContainSubstring(address), ContainSubstring("uplink0"))), "and the user is told")
+		Eventually(announced(ctx, "uplink")).Should(And(HavePrefix("False InterfaceMissing: no node answers for "+address+": "),
+			ContainSubstring("node n3: interface uplink0 missing")), "as long as it is so")
 		addUplink(ctx, "n3")
 		Eventually(told(ctx, "uplink")).Should(Equal([]string{"n3"}))
+		Eventually(announced(ctx, "uplink")).Should(Equal("True Announced: answered for on layer 2 by node n3"))
 		mac, err := cluster.Exec(ctx, "n3", "cat", "/sys/class/net/uplink0/address")
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(answering(ctx, address)).Should(Equal([]string{strings.TrimSpace(mac)}), "the interface's own hardware address")
