@@ -31,7 +31,8 @@ type cluster struct {
 	t *testing.T
 }
 
-func start(t *testing.T) *cluster {
+// start runs a manager, with objects that are there before it begins.
+func start(t *testing.T, before ...client.Object) *cluster {
 	t.Helper()
 	api := apiserver.Run(t, apiserver.Options{})
 	if _, err := envtest.InstallCRDs(api.Config(), envtest.CRDInstallOptions{Paths: []string{"../../../config/crd/bases"}, ErrorIfPathMissing: true}); err != nil {
@@ -46,6 +47,13 @@ func start(t *testing.T) *cluster {
 	c, err := client.New(api.Config(), client.Options{Scheme: scheme})
 	if err != nil {
 		t.Fatal(err)
+	}
+	cl := &cluster{Client: c, t: t}
+	for _, name := range []string{namespace, "shop"} {
+		cl.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	}
+	for _, o := range before {
+		cl.create(o)
 	}
 	skip := true
 	mgr, err := manager.New(api.Config(), manager.Options{
@@ -69,10 +77,6 @@ func start(t *testing.T) *cluster {
 			t.Errorf("the manager ended with %v", err)
 		}
 	})
-	cl := &cluster{Client: c, t: t}
-	for _, name := range []string{namespace, "shop"} {
-		cl.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
-	}
 	return cl
 }
 
@@ -214,14 +218,10 @@ func TestGivenARealAPIServerWhenServicesAreAnnouncedAndNotThenTheySaySo(t *testi
 }
 
 func TestGivenTwoWritersOfAServiceWhenBothWriteAtOnceThenEachFindsItsOwnAndTheOthers(t *testing.T) {
-	c := start(t)
-	for _, o := range append(network(), advertised()...) {
-		c.create(o)
-	}
-	c.create(localService("web", "192.0.2.1"))
 	endpoints := slice("web")
 	endpoints.AddressType = discoveryv1.AddressTypeIPv4
-	c.create(endpoints)
+	c := start(t, append(append(network(), advertised()...), localService("web", "192.0.2.1"), endpoints)...)
+	c.await("web", metav1.ConditionUnknown, "Pending", "") // it was there before
 	for i := range 10 {
 		route := announcing("n1", "web", delivered("192.0.2.1"))
 		c.create(route)

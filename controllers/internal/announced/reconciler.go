@@ -129,7 +129,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, r.sweep(ctx, undelivered)
 	}
 	if !r.ready() {
-		return reconcile.Result{RequeueAfter: r.pace.settle}, nil
+		return reconcile.Result{}, nil // once it is, all are looked at
 	}
 	if r.stale {
 		if err := r.view.refresh(ctx, r.client, &r.Options); err != nil {

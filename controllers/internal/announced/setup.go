@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -120,7 +121,7 @@ func (f *feed) sweep(ctx context.Context, what func(reason string) bool) error {
 	defer f.mu.Unlock()
 	for i := range list.Items {
 		svc := &list.Items[i]
-		if c := shown(svc); f.Classes.Handle(svc) && (c == nil || what(c.Reason)) {
+		if c := shown(svc); c == nil && f.Classes.Handle(svc) || c != nil && what(c.Reason) {
 			f.queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(svc)})
 		}
 	}
@@ -135,6 +136,16 @@ func (f *feed) start(ctx context.Context, q queue) error {
 	for _, m := range f.mirrors {
 		go m.Start(ctx)
 	}
+	go func() {
+		for !f.ready() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(f.pace.settle):
+			}
+		}
+		q.Add(nodes) // all Services
+	}()
 	return nil
 }
 
