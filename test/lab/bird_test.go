@@ -20,7 +20,7 @@ func askBIRD(t *testing.T, l *lab.Lab) {
 	const host, password = 202, "s3cret"
 	own, router := lab.SegmentAddresses(host), lab.RouterAddresses()
 	session := func(name string, self, other netip.Addr) bird.Neighbor {
-		return bird.Neighbor{Name: name, Local: self, Address: other, LocalASN: 64516, ASN: 64512, Password: password}
+		return bird.Neighbor{Name: name, Local: self, Address: other, LocalASN: 64516, ASN: 64512, Password: password, Active: true}
 	}
 	config := bird.Config{Neighbors: []bird.Neighbor{session("four", own.IPv4, router.IPv4), session("six", own.IPv6, router.IPv6)}}
 	if err := l.AddBIRD(t.Context(), lab.BIRD{Name: "b", Host: host, Config: bird.Config{}}); err != nil {
@@ -30,8 +30,7 @@ func askBIRD(t *testing.T, l *lab.Lab) {
 		t.Fatal(err)
 	}
 	peers := lab.RouterConfig(64512, router.IPv4, lab.Neighbor{Address: own.IPv4, ASN: 64516, Password: password},
-		lab.Neighbor{Address: own.IPv6, ASN: 64516, Password: password}) +
-		fmt.Sprintf("router bgp 64512\n neighbor %s timers connect 1\n neighbor %s timers connect 1\nexit\n", own.IPv4, own.IPv6) // it is the one that connects
+		lab.Neighbor{Address: own.IPv6, ASN: 64516, Password: password})
 	const announced = "router bgp 64512\n no bgp network import-check\n address-family ipv4 unicast\n  network 203.0.113.64/26 route-map marked\n" +
 		" exit-address-family\n address-family ipv6 unicast\n  network 2001:db8:64::/64 route-map marked\n" +
 		"route-map marked permit 10\n set community 64512:77\n set large-community 64512:1:2\n set metric 50\n"

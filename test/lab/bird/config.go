@@ -30,6 +30,8 @@ type Neighbor struct {
 	BFD            bool
 	// Multihop says that the neighbor need not be on the same link. BIRD takes that for granted of an internal one that does not say direct.
 	Multihop bool
+	// Active says that BIRD connects, too. Else it waits for the neighbor to.
+	Active bool
 }
 
 // String is the bird.conf. Times are written to the microsecond, so that a session's tell whether it is the same as before.
@@ -46,7 +48,12 @@ func (c Config) String() string {
 	}
 	for _, n := range c.Neighbors {
 		p("protocol bgp %s {", n.Name)
-		p("\tlocal %s as %d;\n\tneighbor %s as %d;\n\tpassive;", n.Local, n.LocalASN, n.Address, n.ASN)
+		p("\tlocal %s as %d;\n\tneighbor %s as %d;", n.Local, n.LocalASN, n.Address, n.ASN)
+		if n.Active {
+			p("\tconnect delay time 1;\n\tconnect retry time 1;")
+		} else {
+			p("\tpassive;")
+		}
 		p("\terror wait time 1, 1;") // BIRD's own is 60 to 300 s, and a lost BFD session is an error
 		if n.Multihop {
 			p("\tmultihop;")
