@@ -19,6 +19,7 @@ import (
 // +kubebuilder:validation:XValidation:rule="(!has(self.listenRange) || size(self.listenRange) == 0) || ((!has(self.sourceAddress) || size(self.sourceAddress) == 0) && (!has(self.sourceAddresses) || size(self.sourceAddresses) == 0) && (!has(self.sourceInterface) || size(self.sourceInterface) == 0))",message="spec.listenRange must not be given together with spec.sourceAddress, spec.sourceAddresses or spec.sourceInterface: the router chooses the address of the node that it connects to"
 // +kubebuilder:validation:XValidation:rule="(!has(self.listenRange) || size(self.listenRange) == 0) || !has(self.connectTime)",message="spec.listenRange must not be given together with spec.connectTime: the router connects, not the node"
 // +kubebuilder:validation:XValidation:rule="(!has(self.listenRange) || size(self.listenRange) == 0) || !has(self.enableGracefulRestart) || !self.enableGracefulRestart",message="spec.listenRange must not be given together with spec.enableGracefulRestart: FRR does not offer it to routers that connect by themselves"
+// +kubebuilder:validation:XValidation:rule="(!has(self.listenRange) || size(self.listenRange) == 0) || !has(self.vrf) || size(self.vrf) == 0 || ((!has(self.password) || size(self.password) == 0) && (!has(self.passwordSecret) || !has(self.passwordSecret.name) || size(self.passwordSecret.name) == 0))",message="spec.listenRange and spec.vrf must not be given together with a password: FRR listens in a VRF without it when bgpd starts"
 // +kubebuilder:validation:XValidation:rule="(!has(self.listenRange) || size(self.listenRange) == 0) || !has(self.peerPort) || self.peerPort == 179 || self.peerPort == 0",message="spec.listenRange must not be given together with spec.peerPort: the router connects, not the node"
 // +kubebuilder:validation:XValidation:rule="!has(self.listenLimit) || has(self.listenRange) && size(self.listenRange) > 0",message="spec.listenLimit is for spec.listenRange: remove it"
 // +kubebuilder:validation:XValidation:rule="(has(self.peerASN) && self.peerASN != 0) || has(self.dynamicASN)",message="spec.peerASN and spec.dynamicASN are both empty: give exactly one of them"
@@ -100,7 +101,7 @@ type BGPPeerSpec struct {
 	// nothing. A router that another BGPPeer names by peerAddress is that one's.
 	// Give exactly one of peerAddress, interface and listenRange; with this one
 	// none of connectTime, peerPort, sourceAddress, sourceAddresses,
-	// sourceInterface and enableGracefulRestart.
+	// sourceInterface and enableGracefulRestart, nor vrf and a password at once.
 	//
 	// Carried so that a read-modify-write through v1beta1 loses nothing; see
 	// v1beta2.

@@ -71,6 +71,9 @@ func (a *about) notListening(raw *RawPeer) {
 	if raw.SourceInterface != "" {
 		a.invalid(RuleListenField, "spec.sourceInterface", quote(raw.SourceInterface), connects)
 	}
+	if raw.VRF != "" && (!raw.Password.IsZero() || raw.PasswordSecret != "") {
+		a.invalid(RuleListenField, "spec.vrf", quote(raw.VRF), "must not be given together with spec.listenRange and a password: FRR listens in a VRF without the password when bgpd starts; remove one of them")
+	}
 	if raw.EnableGracefulRestart {
 		a.invalid(RuleListenField, "spec.enableGracefulRestart", "true", "FRR does not offer it to routers that connect by themselves; remove it")
 	}

@@ -54,6 +54,8 @@ func listenRows() []row {
 		onPeer(intent.RuleListenField, "source interface", inRange(func(p *intent.RawPeer) { p.SourceInterface = "lo" }), `invalid BGPPeer lab/first: spec.sourceInterface is "lo"`+connects),
 		onPeer(intent.RuleListenField, "graceful restart", inRange(func(p *intent.RawPeer) { p.EnableGracefulRestart = true }),
 			"invalid BGPPeer lab/first: spec.enableGracefulRestart is true: FRR does not offer it to routers that connect by themselves; remove it"),
+		onPeer(intent.RuleListenField, "password in a VRF", inRange(func(p *intent.RawPeer) { p.VRF = "red" }),
+			`invalid BGPPeer lab/first: spec.vrf is "red": must not be given together with spec.listenRange and a password: FRR listens in a VRF without the password when bgpd starts; remove one of them`),
 		onPeer(intent.RuleListenPort, "nobody listens", inRange(func(*intent.RawPeer) {}),
 			`unresolved BGPPeer lab/first: spec.listenRange is 192.0.2.0/24: the nodes accept no session that a router opens: set spec.bgpListenPort of the MetalLB object, such as 179; until then this peer is not used`),
 		{intent.RuleDuplicatePeer, "ranges overlap", second(func(p *intent.RawPeer) { p.ListenRange = "192.0.2.128/25" }),
@@ -64,7 +66,7 @@ func listenRows() []row {
 			r.Peers[0].ListenLimit = new(uint32(3))
 		}, []string{`conflict BGPPeer lab/second: spec.listenLimit is 4: the older BGPPeer lab/first has 3, and there is one limit per node and VRF on the nodes that both select; the whole BGPPeer is left out`}, nil, nil},
 		{intent.RuleDuplicatePeer, "an address within a range is another peer's", second(func(p *intent.RawPeer) { p.ListenRange, p.PeerAddress = "", "192.0.2.7" }), nil, nil, []string{"BGPPeer second"}},
-		{intent.RuleDuplicatePeer, "the same range in another VRF", second(func(p *intent.RawPeer) { p.ListenRange, p.VRF = "192.0.2.0/24", "red" }), nil, nil, []string{"BGPPeer second"}},
+		{intent.RuleDuplicatePeer, "the same range in another VRF", second(func(p *intent.RawPeer) { p.ListenRange, p.VRF, p.MyASN = "192.0.2.0/24", "red", 64512 }), nil, nil, []string{"BGPPeer second"}},
 	}
 }
 

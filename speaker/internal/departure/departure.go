@@ -5,6 +5,7 @@ package departure
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -45,6 +46,7 @@ func Decide(running string, sessions []frrstate.Session, closeAll bool) Orders {
 // router gives the orders for one BGP instance.
 func (o *Orders) router(id instance, sessions []frrstate.Session, closeAll bool) {
 	var closed []frrstate.Key
+	names := map[string]bool{}
 	kept, holds := false, false
 	for i := range sessions {
 		s := &sessions[i]
@@ -55,6 +57,8 @@ func (o *Orders) router(id instance, sessions []frrstate.Session, closeAll bool)
 			o.Kept = append(o.Kept, s.Key)
 		default:
 			closed = append(closed, s.Key)
+			// FRR lets nobody configure a neighbor that came by itself, but the group that it is of.
+			names[cmp.Or(s.Group, s.Peer)] = true
 			holds = holds || s.Sent() > 0
 		}
 	}
@@ -66,12 +70,11 @@ func (o *Orders) router(id instance, sessions []frrstate.Session, closeAll bool)
 		o.Yield = append(o.Yield, id.step("bgp graceful-shutdown"))
 	}
 	if !kept {
-		// Also for neighbors that come by themselves, which cannot be named.
 		o.Close = append(o.Close, id.step("bgp shutdown message "+Message))
 		return
 	}
-	for _, k := range closed {
-		o.Close = append(o.Close, id.step(fmt.Sprintf("neighbor %s shutdown message %s", k.Peer, Message)))
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		o.Close = append(o.Close, id.step(fmt.Sprintf("neighbor %s shutdown message %s", name, Message)))
 	}
 }
 

@@ -42,6 +42,13 @@ func session(vrf, peer string, sent int64, restartable bool) frrstate.Session {
 	}
 }
 
+// dynamic is the session of a router that connected by itself.
+func dynamic(peer, group string) frrstate.Session {
+	s := session("", peer, 1, false)
+	s.Group = group
+	return s
+}
+
 func down(s frrstate.Session) frrstate.Session {
 	s.State = "Active"
 	return s
@@ -65,6 +72,11 @@ func TestGivenSessionsWhenFRRIsAboutToEndThenThoseWithoutGracefulRestartAreClose
 			yield: []string{first + "|bgp graceful-shutdown"}, close: []string{first + "|bgp shutdown" + words}, closed: "192.0.2.1"},
 		"both in one router": {sessions: []frrstate.Session{session("", "192.0.2.1", 1, true), session("", "192.0.2.2", 1, false), down(session("", "192.0.2.3", 0, false))},
 			yield: []string{first + "|bgp graceful-shutdown"}, close: []string{first + "|neighbor 192.0.2.2 shutdown" + words}, closed: "192.0.2.2", kept: "192.0.2.1"},
+		"routers that came by themselves, beside graceful restart": {
+			sessions: []frrstate.Session{session("", "192.0.2.1", 1, true), dynamic("192.0.2.8", "listen:a"), dynamic("192.0.2.9", "listen:a"), dynamic("192.0.2.200", "listen:b")},
+			yield:    []string{first + "|bgp graceful-shutdown"}, close: []string{first + "|neighbor listen:a shutdown" + words, first + "|neighbor listen:b shutdown" + words},
+			closed: "192.0.2.200 192.0.2.8 192.0.2.9", kept: "192.0.2.1",
+		},
 		"both in two routers": {sessions: []frrstate.Session{session("", "192.0.2.1", 1, true), session("red", "eth1", 1, false)},
 			yield: []string{red + "|bgp graceful-shutdown"}, close: []string{red + "|bgp shutdown" + words}, closed: "eth1", kept: "192.0.2.1"},
 		"routes in one of two routers": {sessions: []frrstate.Session{session("", "192.0.2.1", 0, false), session("red", "eth1", 7, false)},

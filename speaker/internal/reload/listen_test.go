@@ -164,6 +164,41 @@ func TestGivenRoutersThatConnectWhenEveryFieldOfAPeerIsUsedThenTheySeeItAndChang
 	}
 }
 
+// TestGivenRoutersThatConnectWhenThePodEndsThenTheirSessionsCloseAndThatWithGracefulRestartStays has a session that the node opens, with graceful
+// restart, beside those of the routers, which can have none.
+func TestGivenRoutersThatConnectWhenThePodEndsThenTheirSessionsCloseAndThatWithGracefulRestartStays(t *testing.T) {
+	t.Parallel()
+	for _, release := range frrtest.Releases() {
+		t.Run(string(release), func(t *testing.T) {
+			t.Parallel()
+			cases := slices.DeleteFunc(listenCases(), func(k sessionCase) bool {
+				return !slices.Contains([]string{"plain", "six", "watched", "inside", "ordinary"}, k.name)
+			})
+			cases[len(cases)-1].spec += ", enableGracefulRestart: true"
+			l := startListeners(t, release, cases)
+			stay := sessionsStay(t, l.node, l.session("ordinary").to)
+			if err := l.leave(t.Context(), t, 0, false); err != nil {
+				t.Errorf("leave: %v", err)
+			}
+			stay()
+			for _, k := range l.all {
+				if k.name == "ordinary" {
+					continue
+				}
+				if s := l.Session(t, k.to); s.State != "" {
+					t.Errorf("%s: the session is %+v, want none", k.name, s)
+				}
+				frrtest.Eventually(t, frrtest.Patience, func() error {
+					if there := neighborOf(t, l.routers[k.inside], k.from); there.State == "Established" {
+						return fmt.Errorf("%s: the router holds the session to be up", k.name)
+					}
+					return nil
+				})
+			}
+		})
+	}
+}
+
 // changes are those that no session notices.
 func (l *listeners) changes(t *testing.T) {
 	t.Helper()
