@@ -3,6 +3,7 @@ package service
 import (
 	"maps"
 	"reflect"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,7 +17,7 @@ import (
 func fullService() *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "shop", Name: "web", UID: "u", ResourceVersion: "7", CreationTimestamp: metav1.Unix(1, 0), Labels: map[string]string{"app": "web"},
+			Namespace: "shop", Name: "web", UID: "u", ResourceVersion: "7", Generation: 4, CreationTimestamp: metav1.Unix(1, 0), Labels: map[string]string{"app": "web"},
 			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}, Finalizers: []string{"f"},
 			Annotations: map[string]string{
 				v1beta1.AnnotationAddressPool: "p", v1beta1.DeprecatedAnnotationAllowSharedIP: "k", v1beta1.AnnotationShareWith: "other",
@@ -30,7 +31,8 @@ func fullService() *corev1.Service {
 		},
 		Status: corev1.ServiceStatus{
 			LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: "192.0.2.1", IPMode: new(corev1.LoadBalancerIPModeVIP)}}},
-			Conditions:   []metav1.Condition{{Type: "other"}, {Type: ConditionAllocated, Status: "True", Reason: ReasonAllocated, Message: "m"}},
+			Conditions: []metav1.Condition{{Type: "other"}, {Type: ConditionAllocated, Status: "True", Reason: ReasonAllocated, Message: "m"},
+				{Type: ConditionAnnounced, Status: "False", Reason: "NoEndpoints", Message: "n", ObservedGeneration: 4, LastTransitionTime: metav1.Unix(2, 0)}},
 		},
 	}
 }
@@ -51,8 +53,36 @@ func TestGivenAServiceWhenTrimmedForTheCacheThenItAsksForAndShowsTheSame(t *test
 	if !classes.Handle(lean) || lean.UID != full.UID || lean.ResourceVersion != full.ResourceVersion || !lean.CreationTimestamp.Equal(&full.CreationTimestamp) {
 		t.Errorf("the Service lost what it is known by: %+v", lean)
 	}
-	if lean.ManagedFields != nil || len(lean.Annotations) != 5 || len(lean.Status.Conditions) != 1 || lean.Spec.Ports[0].NodePort != 0 {
+	if got, want := lean.Status.Conditions, full.Status.Conditions[1:]; !reflect.DeepEqual(got, want) || lean.Generation != 4 {
+		t.Errorf("conditions %+v of generation %d, want %+v of 4: what is written is compared with them", got, lean.Generation, want)
+	}
+	if lean.ManagedFields != nil || len(lean.Annotations) != 5 || lean.Spec.Ports[0].NodePort != 0 {
 		t.Errorf("kept too much: %+v", lean)
+	}
+}
+
+func TestGivenANodeWhenTrimmedForTheCacheThenItAnnouncesAndAsksAsBefore(t *testing.T) {
+	full := func() *corev1.Node {
+		return &corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: "n1", Labels: map[string]string{v1beta1.NodeLabelExcludeBalancers: ""}, Annotations: map[string]string{"a": "b"}},
+			Spec:       corev1.NodeSpec{PodCIDR: "10.0.0.0/24"},
+			Status: corev1.NodeStatus{
+				Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "192.0.2.1"}}, Images: []corev1.ContainerImage{{SizeBytes: 1}},
+				Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Message: "m"}, {Type: corev1.NodeMemoryPressure},
+					{Type: corev1.NodeNetworkUnavailable, Status: corev1.ConditionTrue}},
+			},
+		}
+	}
+	o, err := trimNode(full())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lean := o.(*corev1.Node)
+	if got, want := kubeview.NodeInfo(lean), kubeview.NodeInfo(full()); !reflect.DeepEqual(got, want) || !want.NetworkUnavailable || !kubeview.Lost(lean) {
+		t.Errorf("announces as %+v, lost %t; want %+v, lost", got, kubeview.Lost(lean), want)
+	}
+	if !slices.Equal(kubeview.NodeAddresses(lean), kubeview.NodeAddresses(full())) || len(lean.Status.Conditions) != 2 || lean.Status.Images != nil || lean.Spec.PodCIDR != "" {
+		t.Errorf("kept too much or too little: %+v", lean)
 	}
 }
 
