@@ -145,7 +145,8 @@ func readRoute(o client.Object) (key ipam.ServiceKey, route announce.Route, ok b
 		switch from.Reason {
 		case v1beta1.BGPSentSessionDown:
 			d.Missing = announce.Reason{Code: announce.ReasonSessionDown, Detail: intern(from.Message)}
-		case v1beta1.BGPSentNotSent:
+		case "":
+		default: // BGPSentNotSent, and what a newer speaker may say
 			d.Missing = announce.Reason{Code: announce.ReasonNotSent, Detail: intern(from.Message)}
 		}
 		route.Sent = append(route.Sent, d)
