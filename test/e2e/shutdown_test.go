@@ -15,13 +15,14 @@ import (
 	"github.com/seed-551707bd/metallb-operator/test/product"
 )
 
-// deleteSpeaker deletes the speaker's pod of a node, calls while it ends, and returns when the next one is ready and all sessions are up.
-func deleteSpeaker(ctx context.Context, node string, meanwhile func()) {
+// deleteSpeaker deletes the speaker's pod of a node, calls with its name while it ends, and returns when the next one is ready and all sessions are
+// up.
+func deleteSpeaker(ctx context.Context, node string, meanwhile func(pod string)) {
 	GinkgoHelper()
 	before, err := cluster.SpeakerPod(ctx, node)
 	Expect(err).NotTo(HaveOccurred())
 	kubectl(ctx, "delete", "pod", before.Name, "--namespace", product.Namespace, "--wait=false")
-	meanwhile()
+	meanwhile(before.Name)
 	Eventually(func(g Gomega) {
 		pod, err := cluster.SpeakerPod(ctx, node)
 		g.Expect(err).NotTo(HaveOccurred())
@@ -89,8 +90,11 @@ var _ = Describe("A speaker's pod that is deleted", Ordered, func() {
 		Eventually(nextHops(host(address))).WithTimeout(time.Minute).Should(Equal(nodes4(1, 2)))
 		a := fromClient(ctx, address)
 		seen := changesWhile(ctx, host(address), func() {
-			deleteSpeaker(ctx, "n1", func() {
+			deleteSpeaker(ctx, "n1", func(pod string) {
 				By("yielding")
+				Eventually(func() (string, error) {
+					return cluster.Kubectl(ctx, "logs", pod, "--namespace", product.Namespace, "--container", "frr")
+				}).Should(ContainSubstring(`"event":"yielding"`), "the container's log tells what is done")
 				Eventually(sent(ctx, address+"/32")).Should(HaveKeyWithValue("n1", HaveField("Communities", ContainElement(Or(Equal("65535:0"), Equal("graceful-shutdown"))))))
 				Eventually(nextHops(host(address))).Should(Equal(nodes4(2)), "the router prefers whoever does not yield")
 				By("closing")
@@ -131,7 +135,7 @@ var _ = Describe("A speaker's pod that is deleted", Ordered, func() {
 		established(ctx)
 		a := fromClient(ctx, address)
 		seen := changesWhile(ctx, host(address), func() {
-			deleteSpeaker(ctx, "n1", func() {})
+			deleteSpeaker(ctx, "n1", func(string) {})
 			Consistently(nextHops(host(address)), "3s").Should(Equal(nodes4(1, 2)), "also when the router gives up what it only kept")
 		})
 		all := a.Stop()

@@ -29,10 +29,14 @@ const (
 	leaveLook = 500 * time.Millisecond
 	// closePatience is how long sessions may take to close. bgpd sends the NOTIFICATION while it carries out the command.
 	closePatience = 2 * time.Second
+	// answerPatience is how long bgpd may take to answer. It takes seconds over a changed policy of thousands of routes; one that hangs must
+	// not keep the pod from ending.
+	answerPatience = 5 * time.Second
 )
 
 // Leave ends the BGP sessions of a running FRR in the order that package departure decides on, and returns when FRR may be stopped. It talks to
-// bgpd alone: neither the speaker nor the reloader's Engine need be there. Calling it again does what is left to do.
+// bgpd alone: neither the speaker nor the reloader's Engine need be there. Calling it again does what is left to do. An error says what did not
+// come about; sessions that it could not make yield are closed all the same.
 func Leave(ctx context.Context, o LeaveOptions) error {
 	d := newDaemons(o.RunDir)
 	defer d.close()
@@ -45,12 +49,13 @@ func Leave(ctx context.Context, o LeaveOptions) error {
 	if len(orders.Closed) == 0 {
 		return nil
 	}
+	var unyielding error
 	if o.Wait > 0 && len(orders.Yield) > 0 {
-		if err := yield(ctx, d, &orders, o); err != nil {
-			return err
+		if unyielding = yield(ctx, d, &orders, o); ctx.Err() != nil {
+			return unyielding
 		}
 	}
-	return closeSessions(ctx, d, &orders, o)
+	return errors.Join(unyielding, closeSessions(ctx, d, &orders, o))
 }
 
 // yield makes the routes the last to be chosen for as long as is to be waited. The Engine may be about to end as well, in the middle of an
@@ -114,6 +119,8 @@ func closeSessions(ctx context.Context, d *daemons, orders *departure.Orders, o 
 
 // lookAtBGP returns what bgpd runs and its sessions.
 func lookAtBGP(ctx context.Context, d *daemons) (running string, sessions []frrstate.Session, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerPatience, fmt.Errorf("no answer within %v", answerPatience))
+	defer cancel()
 	outs, err := d.run(ctx, "bgpd", [][]string{{"show running-config"}, {frrstate.CommandSessions}})
 	if err != nil {
 		return "", nil, fmt.Errorf("look at bgpd: %w", err)

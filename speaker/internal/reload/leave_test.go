@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -201,6 +202,19 @@ func (p *party) closesAll(t *testing.T) {
 	}
 	if err := p.leave(t.Context(), t, time.Hour, true); err != nil {
 		t.Errorf("leave again: %v, want nothing left to do and nothing to wait for", err)
+	}
+}
+
+func TestGivenADaemonThatHangsWhenItIsToBeLeftThenThePodIsNotKeptFromEnding(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, frrtest.Bookworm)
+	pid, err := n.DaemonPID("bgpd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.sh(t, "kill -STOP "+strconv.Itoa(pid))
+	if err := n.leave(t.Context(), t, time.Hour, false); err == nil || !strings.Contains(err.Error(), "no answer within") {
+		t.Errorf("leave: %v, want that bgpd does not answer", err)
 	}
 }
 
