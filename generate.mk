@@ -8,7 +8,7 @@ generate: ## Make deepcopy functions, CustomResourceDefinitions and the API refe
 verify-generate: ## Check that what is generated is up to date.
 	hack/generate.sh --check
 
-# The images of a release: references with their digests (NAME@sha256:…), and where the bundles' images go, without a tag.
+# The images of a release, and where the bundles' images go, without a tag. A tag is replaced by the digest that it stands for now.
 IMAGE ?=
 FRR_IMAGE ?=
 BUNDLE_IMAGE ?=

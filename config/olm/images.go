@@ -1,8 +1,12 @@
 package olm
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,6 +42,25 @@ func checkReference(name, reference string) error {
 		return nil
 	}
 	return fmt.Errorf("image %s is %q: wanted a reference with a digest, NAME@sha256:…, as a tag may mean another image tomorrow", name, reference)
+}
+
+// Resolve replaces tags by the digests that they stand for now, as the registries say. What has a digest, or is of this machine, stays.
+func (i Images) Resolve(ctx context.Context, root string) (Images, error) {
+	for _, reference := range []*string{&i.Programs, &i.FRR} {
+		if checkReference("", *reference) == nil {
+			continue
+		}
+		cmd := exec.CommandContext(ctx, "go", "run", "-tags", "containers_image_openpgp", "./digest", *reference)
+		cmd.Dir = filepath.Join(root, "tools", "olm")
+		var words bytes.Buffer
+		cmd.Stderr = &words
+		out, err := cmd.Output()
+		if err != nil {
+			return Images{}, fmt.Errorf("find the digest of image %s: %w: %s", *reference, err, words.String())
+		}
+		*reference = strings.TrimSpace(string(out))
+	}
+	return i, nil
 }
 
 // related is one of the images that a bundle needs.

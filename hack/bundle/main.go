@@ -1,6 +1,6 @@
 // The command bundle writes the OLM package: bundle/ and catalog/ of the checkout it is run in.
 //
-//	go run ./hack/bundle [-image NAME@sha256:…] [-frr-image NAME@sha256:…] [-bundle-image NAME]
+//	go run ./hack/bundle [-image NAME] [-frr-image NAME] [-bundle-image NAME]
 package main
 
 import (
@@ -14,8 +14,8 @@ import (
 
 func main() {
 	var images olm.Images
-	flag.StringVar(&images.Programs, "image", "", "image of the programs, with its digest; empty for that of config/default")
-	flag.StringVar(&images.FRR, "frr-image", "", "image of FRR, with its digest; empty for that of config/default")
+	flag.StringVar(&images.Programs, "image", "", "image of the programs, whose digest its registry is asked for if it has none; empty for that of config/default")
+	flag.StringVar(&images.FRR, "frr-image", "", "image of FRR, in the same way; empty for that of config/default")
 	bundleImage := flag.String("bundle-image", "", "where the images of the bundles are, without a tag; empty for that of config/olm/package.yaml")
 	root := flag.String("root", ".", "the checkout")
 	flag.Parse()
@@ -32,6 +32,9 @@ func run(ctx context.Context, root string, images olm.Images, bundleImage string
 	}
 	if bundleImage != "" {
 		p.BundleImage = bundleImage
+	}
+	if images, err = images.Resolve(ctx, root); err != nil {
+		return err
 	}
 	source, err := olm.Load(ctx, root)
 	if err != nil {

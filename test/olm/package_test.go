@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -218,6 +220,38 @@ func TestCatalogAsOPMRenders(t *testing.T) {
 				t.Errorf("%s, form %d (-opm +ours):\n%s", b.Version, form, diff)
 			}
 		}
+	}
+}
+
+// Given a registry, when references with tags are resolved, then they get the digests that the registry says; those with digests and those of this machine
+// stay, and an unknown tag is an error that names it.
+func TestResolve(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("d", 64)
+	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v2/":
+		case "/v2/operator/manifests/v1":
+			w.Header().Set("Content-Type", "application/vnd.oci.image.index.v1+json")
+			w.Header().Set("Content-Length", "2")
+			w.Header().Set("Docker-Content-Digest", digest)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer registry.Close()
+	at := strings.TrimPrefix(registry.URL, "http://")
+	resolved, err := olm.Images{Programs: at + "/operator:v1", FRR: "localhost/frr:dev"}.Resolve(t.Context(), top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (olm.Images{Programs: at + "/operator@" + digest, FRR: "localhost/frr:dev"}); resolved != want {
+		t.Errorf("resolved to %+v: wanted %+v", resolved, want)
+	}
+	if again, err := resolved.Resolve(t.Context(), top); err != nil || again != resolved {
+		t.Errorf("a digest became %+v, error %v", again, err)
+	}
+	if _, err := (olm.Images{FRR: at + "/frr:v9"}).Resolve(t.Context(), top); err == nil || !strings.Contains(err.Error(), at+"/frr:v9") {
+		t.Errorf("error does not name the image: %v", err)
 	}
 }
 

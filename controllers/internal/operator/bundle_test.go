@@ -1,7 +1,11 @@
 package operator_test
 
 import (
+	"context"
+	"fmt"
 	"maps"
+	"net"
+	"net/http"
 	"path/filepath"
 	"testing"
 
@@ -12,6 +16,7 @@ import (
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/config/olm"
+	"github.com/seed-551707bd/metallb-operator/controllers/internal/operator"
 )
 
 // byOLM is what OLM makes of the newest bundle, but for the Deployment and the webhooks: the manifests, in the operator's namespace, and the cluster-wide
@@ -66,6 +71,13 @@ func byOLM(t *testing.T) []*unstructured.Unstructured {
 // operator does, and it can read no Secret of another namespace.
 func TestRightsOfTheBundle(t *testing.T) {
 	c := newClusterWith(t, func() []*unstructured.Unstructured { return byOLM(t) })
+	if status := c.ready(t, namespace); status != http.StatusOK {
+		t.Errorf("in the namespace that the rights are for the operator is not ready: status %d", status)
+	}
+	// Where OLM was told another namespace, all of this is there and the operator runs, but can do nothing.
+	if status := c.ready(t, "operators"); status == http.StatusOK {
+		t.Error("in another namespace, where it has no rights, the operator is ready all the same")
+	}
 	object := c.metallb(t, v1beta1.MetalLBName)
 	all := c.awaitChildren(t)
 	// The names of what it lacks rights for would be here.
@@ -91,4 +103,53 @@ func TestRightsOfTheBundle(t *testing.T) {
 			t.Errorf("may list Secrets of namespace %q: %t", where, review.Status.Allowed)
 		}
 	}
+}
+
+// ready starts a manager as the operator's ServiceAccount of a namespace and returns what it answers to probes once it answers.
+func (c *cluster) ready(t *testing.T, namespace string) int {
+	t.Helper()
+	port := freePort(t)
+	mgr, err := operator.NewManager(c.operatorIn(t, namespace), operator.ManagerOptions{Namespace: namespace, MetricsAddress: "0", HealthAddress: port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	status := 0
+	for _, check := range []string{"cache", "rights"} {
+		eventually(t, "the probe "+check+" is answered", func(ctx context.Context) error {
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+port+"/readyz/"+check, nil)
+			if err != nil {
+				return err
+			}
+			answer, err := http.DefaultClient.Do(request)
+			if err != nil {
+				return err
+			}
+			defer answer.Body.Close()
+			if status = answer.StatusCode; check == "cache" && status != http.StatusOK {
+				return fmt.Errorf("status %d", status)
+			}
+			return nil
+		})
+	}
+	return status
+}
+
+// freePort is an address of this machine that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }

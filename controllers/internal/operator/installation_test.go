@@ -38,6 +38,7 @@ const patience = 2 * time.Minute
 // ServiceAccount, no others.
 type cluster struct {
 	client.Client // the administrator's
+	server        *apiserver.Server
 	writes        *writes
 }
 
@@ -86,15 +87,21 @@ func newClusterWith(t *testing.T, installation func() []*unstructured.Unstructur
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{Client: admin, writes: &writes{}}
+	c := &cluster{Client: admin, server: server, writes: &writes{}}
 	c.install(t, installation())
+	c.run(t, c.operatorIn(t, namespace))
+	return c
+}
+
+// operatorIn is how the operator's ServiceAccount of a namespace reaches the API server.
+func (c *cluster) operatorIn(t *testing.T, namespace string) *rest.Config {
+	t.Helper()
 	account := "system:serviceaccount:" + namespace + ":metallb-operator"
-	own, err := server.ConfigFor(account, "system:serviceaccounts", "system:serviceaccounts:"+namespace, "system:authenticated")
+	own, err := c.server.ConfigFor(account, "system:serviceaccounts", "system:serviceaccounts:"+namespace, "system:authenticated")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.run(t, own)
-	return c
+	return own
 }
 
 // install applies config/default, or what stands for it, but for the operator's Deployment: the operator runs in the test.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -51,7 +52,13 @@ func NewManager(config *rest.Config, o ManagerOptions) (manager.Manager, error) 
 	if err != nil {
 		return nil, fmt.Errorf("set up the operator: %w", err)
 	}
-	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("cache", cacheSynced(mgr.GetCache()))); err != nil {
+	clients, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("set up the probes of the operator: %w", err)
+	}
+	may := &rights{clients: clients, namespace: o.Namespace, log: mgr.GetLogger()}
+	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("cache", cacheSynced(mgr.GetCache())),
+		mgr.AddReadyzCheck("rights", may.check)); err != nil {
 		return nil, fmt.Errorf("set up the probes of the operator: %w", err)
 	}
 	return mgr, nil
