@@ -74,6 +74,8 @@ type reconciler struct {
 	limit *rate.Limiter
 	// busy is since when there has been something more urgent to do, zero when there is not.
 	busy time.Time
+	// calm is how long there has been nothing more urgent to write, as far as it was looked.
+	calm time.Duration
 	// waiting are the Services with something to write that has not been so for long enough, wrote those that were written as of a version that the
 	// cache may not have yet.
 	waiting map[types.NamespacedName]difference
@@ -163,6 +165,7 @@ func (r *reconciler) postponed() bool {
 		r.busy = time.Time{}
 		return false
 	}
+	r.calm = 0
 	if r.busy.IsZero() {
 		r.busy = now
 	}
@@ -238,22 +241,21 @@ func (p *pace) after(what urgency) time.Duration {
 
 // quiet waits until the next condition may be written. The error is that of ctx.
 func (r *reconciler) quiet(ctx context.Context) error {
-	if err := r.limit.Wait(ctx); err != nil {
-		return fmt.Errorf("waiting for a turn to write: %w", err)
-	}
-	var calm time.Duration
 	for waited := time.Duration(0); waited < r.pace.patience; waited += r.pace.poll {
 		if !r.Idle() {
-			calm = 0
-		} else if calm >= r.pace.calm {
-			return nil
+			r.calm = 0
+		} else if r.calm >= r.pace.calm {
+			break
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(r.pace.poll):
-			calm += r.pace.poll
+			r.calm += r.pace.poll
 		}
+	}
+	if err := r.limit.Wait(ctx); err != nil {
+		return fmt.Errorf("waiting for a turn to write: %w", err)
 	}
 	return nil
 }
