@@ -17,6 +17,8 @@ const tick = 10 * time.Millisecond
 type Usage struct {
 	CPU       time.Duration
 	RSS, Peak int64 // bytes of resident memory, now and at most
+	// File is the part of RSS that is read from files, most of it the program itself; the kernel can drop it.
+	File int64
 }
 
 // Processes are the lab's programs by the names that Usages gives them: those of the product, and those beside it that work for it.
@@ -108,7 +110,7 @@ func parseUsage(stat, status []byte) (Usage, error) {
 	}
 	for line := range strings.Lines(string(status)) {
 		key, value, _ := strings.Cut(line, ":")
-		into := map[string]*int64{"VmRSS": &u.RSS, "VmHWM": &u.Peak}[key]
+		into := map[string]*int64{"VmRSS": &u.RSS, "VmHWM": &u.Peak, "RssFile": &u.File}[key]
 		if into == nil {
 			continue
 		}

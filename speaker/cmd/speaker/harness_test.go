@@ -71,7 +71,7 @@ var programs string
 // build builds one of the speaker's programs, "reloader" or "speaker", as a pod has it; the go command keeps what it builds.
 func build(name string) (string, error) {
 	program := filepath.Join(programs, name)
-	cmd := exec.Command("go", "build", "-o", program, "../"+name)
+	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, "../"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the %s: %w\n%s", name, err, out)
@@ -271,10 +271,6 @@ func (w *world) create(o client.Object) {
 // startSpeaker runs the program as its main does, but for the process, until the returned function is called.
 func (w *world) startSpeaker(change ...func(*Options)) (stop func()) {
 	w.Helper()
-	log, err := logging.New(w.Output(), "info")
-	if err != nil {
-		w.Fatal(err)
-	}
 	w.health, w.metrics = port.Free(w), port.Free(w)
 	o, err := parse([]string{"--node-name=node1", "--namespace=" + namespace, "--pod-name=speaker-x", "--host=127.0.0.1", "--port=" + strconv.Itoa(w.metrics),
 		"--health-probe-port=" + strconv.Itoa(w.health), "--reloader-socket=" + w.socket}, env())
@@ -283,6 +279,10 @@ func (w *world) startSpeaker(change ...func(*Options)) (stop func()) {
 	}
 	for _, f := range change {
 		f(&o)
+	}
+	log, err := logging.New(w.Output(), o.LogLevel)
+	if err != nil {
+		w.Fatal(err)
 	}
 	mgr, err := newManager(w.server.Config(), o, w.registry, log)
 	if err != nil {

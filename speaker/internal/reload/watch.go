@@ -49,21 +49,34 @@ func (e *Engine) watch(ctx context.Context, daemon string, out chan<- change) {
 		case <-ctx.Done():
 		}
 	}
+	began, seen := time.Now(), false
 	for ctx.Err() == nil {
 		pulse, err := vty.OpenPulse(ctx, e.o.RunDir, daemon)
 		if err != nil {
 			select {
 			case <-ctx.Done():
-			case <-time.After(50 * time.Millisecond):
+			case <-time.After(lookAgain(daemon, seen, time.Since(began))):
 			}
 			continue
 		}
+		seen = true
 		stop := context.AfterFunc(ctx, func() { pulse.Close() })
 		follow(pulse, report)
 		stop()
 		pulse.Close()
 		report(ended)
 	}
+}
+
+// lookAgain is how long to wait before the next attempt to reach a daemon. One that is not required and was not there since the reloader began is
+// most likely not one of this FRR's, as mgmtd of those before 9.1: to look for it as often as for one that is
+// about to come back would be most of what a node at rest costs.
+func lookAgain(daemon string, seen bool, looking time.Duration) time.Duration {
+	const soon, seldom, starts = 50 * time.Millisecond, time.Second, 15 * time.Second
+	if required(daemon) || seen || looking < starts {
+		return soon
+	}
+	return seldom
 }
 
 // follow reports how a daemon is until it ends. One that has taken the connection and not answered yet is not up.
