@@ -48,11 +48,12 @@ func (o *Orders) router(id instance, sessions []frrstate.Session, closeAll bool)
 	var closed []frrstate.Key
 	names := map[string]bool{}
 	kept, holds := false, false
+	ending := endingGroups(id, sessions)
 	for i := range sessions {
 		s := &sessions[i]
 		switch {
 		case s.VRF != id.vrf || !s.Established():
-		case s.Restartable && !closeAll:
+		case s.Restartable && !closeAll && !ending[s.Group]:
 			kept = true
 			o.Kept = append(o.Kept, s.Key)
 		default:
@@ -76,6 +77,17 @@ func (o *Orders) router(id instance, sessions []frrstate.Session, closeAll bool)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		o.Close = append(o.Close, id.step(fmt.Sprintf("neighbor %s shutdown message %s", name, Message)))
 	}
+}
+
+// endingGroups are the peer groups of dynamic neighbors of which one did not agree to graceful restart: FRR closes the sessions of all or of none.
+func endingGroups(id instance, sessions []frrstate.Session) map[string]bool {
+	groups := map[string]bool{}
+	for i := range sessions {
+		if s := &sessions[i]; s.VRF == id.vrf && s.Established() && s.Group != "" && !s.Restartable {
+			groups[s.Group] = true
+		}
+	}
+	return groups
 }
 
 // Yields tells whether a running configuration has what the steps of Yield bring about. Somebody else who configures FRR may take it back.

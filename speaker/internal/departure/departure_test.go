@@ -49,6 +49,11 @@ func dynamic(peer, group string) frrstate.Session {
 	return s
 }
 
+func restartable(s frrstate.Session) frrstate.Session {
+	s.Restartable = true
+	return s
+}
+
 func down(s frrstate.Session) frrstate.Session {
 	s.State = "Active"
 	return s
@@ -76,6 +81,11 @@ func TestGivenSessionsWhenFRRIsAboutToEndThenThoseWithoutGracefulRestartAreClose
 			sessions: []frrstate.Session{session("", "192.0.2.1", 1, true), dynamic("192.0.2.8", "listen:a"), dynamic("192.0.2.9", "listen:a"), dynamic("192.0.2.200", "listen:b")},
 			yield:    []string{first + "|bgp graceful-shutdown"}, close: []string{first + "|neighbor listen:a shutdown" + words, first + "|neighbor listen:b shutdown" + words},
 			closed: "192.0.2.200 192.0.2.8 192.0.2.9", kept: "192.0.2.1",
+		},
+		"routers of one range, of which one did not agree": {
+			sessions: []frrstate.Session{restartable(dynamic("192.0.2.8", "listen:a")), dynamic("192.0.2.9", "listen:a"), restartable(dynamic("192.0.2.200", "listen:b"))},
+			yield:    []string{first + "|bgp graceful-shutdown"}, close: []string{first + "|neighbor listen:a shutdown" + words},
+			closed: "192.0.2.8 192.0.2.9", kept: "192.0.2.200",
 		},
 		"both in two routers": {sessions: []frrstate.Session{session("", "192.0.2.1", 1, true), session("red", "eth1", 1, false)},
 			yield: []string{red + "|bgp graceful-shutdown"}, close: []string{red + "|bgp shutdown" + words}, closed: "eth1", kept: "192.0.2.1"},

@@ -205,6 +205,53 @@ func (p *party) closesAll(t *testing.T) {
 	}
 }
 
+func TestGivenARouterThatConnectedByItselfBesideOneWithGracefulRestartWhenThePodEndsThenItAloneIsClosed(t *testing.T) {
+	t.Parallel()
+	const config = `router bgp 64512
+ bgp router-id 10.0.0.1
+ no bgp ebgp-requires-policy
+ bgp graceful-restart preserve-fw-state
+ no bgp network import-check
+ neighbor range peer-group
+ neighbor range remote-as 64513
+ neighbor 198.51.101.2 remote-as 64513
+ neighbor 198.51.101.2 timers connect 1
+ neighbor 198.51.101.2 graceful-restart
+ bgp listen range 198.51.100.0/24 peer-group range
+ address-family ipv4 unicast
+  network 10.1.0.1/32
+ exit-address-family
+exit
+`
+	const router = "router bgp 64513\n bgp router-id 10.0.0.%d\n no bgp ebgp-requires-policy\n neighbor %s remote-as 64512\n neighbor %[2]s timers connect 1\nexit\n"
+	for _, release := range frrtest.Releases() {
+		t.Run(string(release), func(t *testing.T) {
+			t.Parallel()
+			n := &node{Instance: frrtest.Start(t, frrtest.Options{Release: release, Config: config, Listen: true, Bare: true})}
+			var far []*frrtest.Instance
+			for i, own := range []string{"198.51.100", "198.51.101"} {
+				far = append(far, frrtest.Start(t, frrtest.Options{Release: release, Name: "tor", Listen: true, Bare: true, Config: fmt.Sprintf(router, 100+i, own+".1")}))
+				frrtest.Link(t, n, far[i], fmt.Sprintf("eth%d", i), []string{own + ".1/24"}, []string{own + ".2/24"})
+			}
+			n.StartFRR(t)
+			for i, r := range far {
+				r.StartFRR(t)
+				r.AwaitSession(t, fmt.Sprintf("198.51.%d.1", 100+i))
+				awaitRoute(t, r, "10.1.0.1/32", func(frrtest.Route) error { return nil })
+			}
+			stay := sessionsStay(t, n, "198.51.101.2")
+			if err := n.leave(t.Context(), t, 0, false); err != nil {
+				t.Fatal(err)
+			}
+			awaitNoRoute(t, far[0], "10.1.0.1/32")
+			if s := far[0].Session(t, "198.51.100.1"); s.State == "Established" {
+				t.Errorf("the session of the router that connected: %+v, want it closed", s)
+			}
+			stay()
+		})
+	}
+}
+
 func TestGivenADaemonThatHangsWhenItIsToBeLeftThenThePodIsNotKeptFromEnding(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, frrtest.Bookworm)
