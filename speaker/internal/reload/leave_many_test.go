@@ -32,8 +32,11 @@ func TestGivenTwoThousandRoutesThatARouterKeepsWhenTheNextPodAnnouncesThemThenNo
 			n.apply(t, conf)
 			inKernel := func() error {
 				out, err := router.Run(t.Context(), "ip", "-4", "route", "show", "proto", "bgp")
-				if lines := strings.Count(out, "\n"); err != nil || lines != many {
-					return fmt.Errorf("the router's kernel has %d routes, want %d (%v)", lines, many, err)
+				if err != nil {
+					return fmt.Errorf("ask the router's kernel: %w: %s", err, out)
+				}
+				if lines := strings.Count(out, "\n"); lines != many {
+					return fmt.Errorf("the router's kernel has %d routes, want %d", lines, many)
 				}
 				return nil
 			}
