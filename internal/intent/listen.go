@@ -85,7 +85,7 @@ func (b *builder) accepts(a *about, p *Peer) bool {
 		return true
 	}
 	a.unresolved(RuleListenPort, "spec.listenRange", p.ListenRange.String(),
-		"the nodes accept no session that a router opens: set spec.bgpListenPort of the MetalLB object, such as 179; until then this peer is not used")
+		"the nodes accept no session that a router opens: set spec.bgpListenPort of the MetalLB object, such as 179; no session is opened before")
 	return false
 }
 

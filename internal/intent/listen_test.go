@@ -57,7 +57,7 @@ func listenRows() []row {
 		onPeer(intent.RuleListenField, "password in a VRF", inRange(func(p *intent.RawPeer) { p.VRF = "red" }),
 			`invalid BGPPeer lab/first: spec.vrf is "red": must not be given together with spec.listenRange and a password: FRR listens in a VRF without the password when bgpd starts; remove one of them`),
 		onPeer(intent.RuleListenPort, "nobody listens", inRange(func(*intent.RawPeer) {}),
-			`unresolved BGPPeer lab/first: spec.listenRange is 192.0.2.0/24: the nodes accept no session that a router opens: set spec.bgpListenPort of the MetalLB object, such as 179; until then this peer is not used`),
+			`unresolved BGPPeer lab/first: spec.listenRange is 192.0.2.0/24: the nodes accept no session that a router opens: set spec.bgpListenPort of the MetalLB object, such as 179; no session is opened before`),
 		{intent.RuleDuplicatePeer, "ranges overlap", second(func(p *intent.RawPeer) { p.ListenRange = "192.0.2.128/25" }),
 			[]string{`conflict BGPPeer lab/second: spec.listenRange is 192.0.2.128/25: the older BGPPeer lab/first already listens for 192.0.2.0/24, and a router is of one BGPPeer alone on the nodes that both select; the whole BGPPeer is left out`}, nil, nil},
 		{intent.RuleListenLimitDiffers, "two limits", second(func(p *intent.RawPeer) { p.ListenLimit = new(uint32(4)) }), nil, nil, []string{"BGPPeer second"}},

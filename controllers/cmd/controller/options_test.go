@@ -23,10 +23,10 @@ func TestDefaultsAreThoseOfMetalLB(t *testing.T) {
 }
 
 func TestFlagsWinOverTheEnvironment(t *testing.T) {
-	got, err := parse([]string{"--namespace=other", "--port=0", "--lb-class=example.com/lb", "--lb-class-also-unclassed", "--tls-min-version=VersionTLS12",
+	got, err := parse([]string{"--namespace=other", "--port=0", "--bgp-listen-port=179", "--lb-class=example.com/lb", "--lb-class-also-unclassed", "--tls-min-version=VersionTLS12",
 		"--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "--tls-curve-preferences=X25519, 23"},
 		environment(map[string]string{"METALLB_NAMESPACE": "metallb-system"}))
-	if err != nil || got.Namespace != "other" || got.MetricsPort != 0 || got.Classes.String() != "example.com/lb,none" {
+	if err != nil || got.Namespace != "other" || got.MetricsPort != 0 || got.ListenPort != 179 || got.Classes.String() != "example.com/lb,none" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }

@@ -105,6 +105,12 @@ func peerRules() map[string]row {
 	type spec = v1beta2.BGPPeerSpec
 	with := func(edits ...func(*spec)) *v1beta2.BGPPeer { return peer("p", edits...) }
 	second := func(s *spec) { s.PeerAddress = "10.0.0.2" }
+	inRange := func(routers string) func(*spec) {
+		return func(s *spec) { s.PeerAddress, s.ListenRange = "", routers }
+	}
+	listening := func() client.Object {
+		return metallb("metallb", func(s *v1beta1.MetalLBSpec) { s.BGPListenPort = new(int32(179)) })
+	}
 	//nolint:staticcheck // users may still write the old version
 	outdated := &v1beta1.BGPPeer{ObjectMeta: meta("p"), Spec: v1beta1.BGPPeerSpec{MyASN: 64512, PeerASN: 64513, PeerAddress: "10.0.0.1"}}
 	useless := func(s *spec) { s.DisableMP = true } //nolint:staticcheck // users may still write it
@@ -115,6 +121,9 @@ func peerRules() map[string]row {
 		"two AS numbers of the peer":          {create: with(func(s *spec) { s.DynamicASN = "internal" }), refused: []string{"peerASN", "dynamicASN"}},
 		"multi-hop iBGP":                      {create: with(func(s *spec) { s.PeerASN, s.EBGPMultiHop = 64512, true }), refused: []string{"spec.ebgpMultiHop"}},
 		"nowhere to go":                       {create: with(func(s *spec) { s.PeerAddress = "" }), refused: []string{"peerAddress", "interface"}},
+		"a range while nobody listens":        {create: with(inRange("192.0.2.0/24")), warned: []string{"spec.listenRange is 192.0.2.0/24", "set spec.bgpListenPort of the MetalLB object"}},
+		"a range":                             {given: []client.Object{listening()}, create: with(inRange("192.0.2.0/24"))},
+		"ranges that overlap":                 {given: []client.Object{listening(), peer("older", inRange("192.0.2.0/24"))}, create: with(inRange("192.0.2.128/25")), refused: []string{"spec.listenRange", "192.0.2.128/25", "older", "already listens for 192.0.2.0/24"}},
 		"two places to go":                    {create: with(func(s *spec) { s.Interface = "eth0" }), refused: []string{"peerAddress", "interface"}},
 		"a bad address":                       {create: with(func(s *spec) { s.PeerAddress = "10.0.0" }), refused: []string{"spec.peerAddress", "10.0.0"}},
 		"a group as address":                  {create: with(func(s *spec) { s.PeerAddress = "224.0.0.5" }), refused: []string{"spec.peerAddress", "224.0.0.5", "must be the address of one host"}},

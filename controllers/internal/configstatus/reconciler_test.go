@@ -191,6 +191,7 @@ func TestGivenThingsThatAreMissingWhenReconciledThenResolvedRefsNamesThem(t *tes
 		reason string
 	}{
 		"profile":     {func(s *v1beta2.BGPPeerSpec) { s.BFDProfile = "fast" }, nil, v1beta1.ReasonBFDProfileNotFound},
+		"a port":      {func(s *v1beta2.BGPPeerSpec) { s.PeerAddress, s.ListenRange = "", "192.0.2.0/24" }, nil, v1beta1.ReasonNotListening},
 		"secret":      {func(s *v1beta2.BGPPeerSpec) { s.PasswordSecret.Name = "tor" }, nil, v1beta1.ReasonSecretNotFound},
 		"secret type": {func(s *v1beta2.BGPPeerSpec) { s.PasswordSecret.Name = "tor" }, []client.Object{&corev1.Secret{ObjectMeta: named("tor"), Type: corev1.SecretTypeOpaque}}, v1beta1.ReasonSecretInvalid},
 	} {
@@ -206,6 +207,14 @@ func TestGivenThingsThatAreMissingWhenReconciledThenResolvedRefsNamesThem(t *tes
 			expect(t, conditions(t, h.client, state), v1beta1.ConditionPoolReconcilerValid, metav1.ConditionTrue, v1beta1.ReasonReconciled, "")
 		})
 	}
+}
+
+func TestGivenNodesThatListenWhenAPeerIsARangeThenNothingIsMissing(t *testing.T) {
+	peer := &v1beta2.BGPPeer{ObjectMeta: named("tor"), Spec: v1beta2.BGPPeerSpec{MyASN: 64512, PeerASN: 64513, ListenRange: "192.0.2.0/24"}}
+	h := newHarness(t, peer, pod())
+	h.reconciler.Listens = true
+	h.pass(t)
+	expect(t, conditions(t, h.client, peer), v1beta1.ConditionResolvedRefs, metav1.ConditionTrue, v1beta1.ReasonResolvedRefs, "")
 }
 
 func TestGivenAReservationOrQuotaWhenReconciledThenItsConditionsSayWhatIsWrongAndThoseOfOthersStay(t *testing.T) {

@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,6 +79,32 @@ func TestGivenFRRImageWhenThePodStartsThenTheProgramInstallsPreparesAndApplies(t
 					t.Errorf("log lacks %s:\n%s", text, log())
 				}
 			}
+		})
+	}
+}
+
+func TestGivenAPortToListenOnWhenThePodStartsThenBgpdListensThere(t *testing.T) {
+	program := build(t)
+	for _, release := range frrtest.Releases() {
+		t.Run(string(release), func(t *testing.T) {
+			i := frrtest.Start(t, frrtest.Options{Release: release, Bare: true})
+			if out, err := exec.CommandContext(t.Context(), program, "install", i.Path("/run/frr_reloader")).CombinedOutput(); err != nil {
+				t.Fatalf("install: %v\n%s", err, out)
+			}
+			if out, err := i.Run(t.Context(), "/run/frr_reloader/reloader", "prepare", "--bgp-listen-port=65536"); err == nil || !strings.Contains(out, "--bgp-listen-port is 65536") {
+				t.Errorf("prepare with a port that is none: %v\n%s", err, out)
+			}
+			if out, err := i.Run(t.Context(), "/run/frr_reloader/reloader", "prepare", "--bgp-listen-port=1179"); err != nil {
+				t.Fatalf("prepare: %v\n%s", err, out)
+			}
+			i.StartFRR(t)
+			i.Vtysh(t, "configure terminal", "router bgp 64512")
+			frrtest.Eventually(t, frrtest.Patience, func() error {
+				if listens, err := i.Run(t.Context(), "ss", "-Hltn", "sport = :1179"); err != nil || listens == "" {
+					return fmt.Errorf("bgpd does not listen: %q (%v)", listens, err) //nolint:errorlint // there may be none
+				}
+				return nil
+			})
 		})
 	}
 }

@@ -29,14 +29,14 @@ func TestGivenMetalLBsFlagsAndVariablesWhenParsedThenTheyAreUnderstoodOrNamedAsW
 	o, err := parse([]string{
 		"--port=7472", "--log-level=debug", "--lb-class=metallb.io/metallb,example.com/lb", "--lb-class-also-unclassed", "--ignore-exclude-lb", "--health-probe-port=17473",
 		"--tls-min-version=VersionTLS12", "--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "--tls-curve-preferences=X25519, 23",
-		"--ml-bindport=7946", "--ml-wan-config", "--frrk8s-secret-passthrough", "--bgp-debounce-timeout", "3000", "--host=192.0.2.1",
+		"--ml-bindport=7946", "--ml-wan-config", "--frrk8s-secret-passthrough", "--bgp-debounce-timeout", "3000", "--host=192.0.2.1", "--bgp-listen-port=179",
 	}, env("METALLB_NODE_NAME=n1", "METALLB_NAMESPACE=metallb-system", "METALLB_POD_NAME=speaker-x", "METALLB_ML_LABELS=app=metallb",
 		"METALLB_BGP_TYPE=frr", "FRR_LOGGING_LEVEL=warn"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if o.Node != "n1" || o.Namespace != "metallb-system" || o.Pod != "speaker-x" || o.MetricsPort != 7472 || o.HealthPort != 17473 ||
-		o.Classes.String() != "metallb.io/metallb,example.com/lb,none" || !o.IgnoreExcludeLB || o.LogLevel != "debug" || o.Host != "192.0.2.1" || o.ReloaderSocket != defaultSocket {
+		o.Classes.String() != "metallb.io/metallb,example.com/lb,none" || !o.IgnoreExcludeLB || o.LogLevel != "debug" || o.Host != "192.0.2.1" || o.ListenPort != 179 || o.ReloaderSocket != defaultSocket {
 		t.Errorf("options %+v", o)
 	}
 	if conf := o.conf(); conf.Hostname != "n1" || conf.LogLevel != "warnings" {
