@@ -25,6 +25,7 @@ func TestGivenTwoWaysOfWritingTheSameWhenComparedThenThereIsNothingToDo(t *testi
 		"active by default":   {router + " address-family ipv4 unicast\n  neighbor 192.0.2.1 activate\n", router},
 		"prefix host bits":    {router + " address-family ipv6\n  network 2001:DB8:0::1/64\n", router + " address-family ipv6 unicast\n  network 2001:db8::/64\n"},
 		"order":               {"hostname a\n" + router, router + "exit\nhostname a\n"},
+		"default limit":       {router + " bgp listen limit 100\n", router},
 		"missing exits":       {"route-map m permit 1\n on-match next\n" + router, "route-map m permit 1\n on-match next\nexit\n!\n" + router + "exit\n"},
 		"heading and comment": {"Building configuration...\n\nCurrent configuration:\n!\nfrr version 8.4.4\n! said\nend\n", ""},
 	} {
@@ -280,4 +281,64 @@ func FuzzParse(f *testing.F) {
 		}
 		frrdelta.Patch(text, c)
 	})
+}
+
+// listening is a group with a range beside a neighbor.
+const listening = `router bgp 64512
+ no bgp default ipv4-unicast
+ neighbor g peer-group
+ neighbor g remote-as 64513
+ neighbor g password one
+ neighbor 192.0.2.1 remote-as 64513
+ address-family ipv4 unicast
+  neighbor g activate
+  neighbor g route-map out out
+ exit-address-family
+ bgp listen range 198.51.100.0/24 peer-group g
+ bgp listen range 2001:db8::/64 peer-group g
+exit
+`
+
+func TestGivenARangeWhenItChangesThenItClosesFirstAndOpensLast(t *testing.T) {
+	for name, c := range map[string]struct {
+		old, now string
+		want     []string
+	}{
+		"nothing": {"", "", nil},
+		"a router more": {" neighbor 192.0.2.1 remote-as 64513\n", " neighbor 192.0.2.1 remote-as 64513\n neighbor 192.0.2.2 remote-as 64513\n",
+			[]string{"neighbor 192.0.2.2 remote-as 64513"}},
+		"another password": {"password one", "password two", []string{"neighbor g password two"}},
+		"another range": {"198.51.100.0/24", "198.51.100.0/25",
+			[]string{"no bgp listen range 198.51.100.0/24 peer-group g", "bgp listen range 198.51.100.0/25 peer-group g"}},
+		"a group made anew": {"g remote-as 64513", "g remote-as external", []string{
+			"no bgp listen range 198.51.100.0/24 peer-group g", "no bgp listen range 2001:db8::/64 peer-group g", "no neighbor g peer-group",
+			"neighbor g peer-group", "neighbor g remote-as external", "neighbor g password one", "neighbor g route-map out out", "neighbor g activate",
+			"bgp listen range 198.51.100.0/24 peer-group g", "bgp listen range 2001:db8::/64 peer-group g",
+		}},
+		"a limit": {" bgp listen range 1", " bgp listen limit 7\n bgp listen range 1", []string{"bgp listen limit 7"}},
+	} {
+		plan, full := frrdelta.Diff(daemonsRunning(listening), frrdelta.Parse(strings.Replace(listening, c.old, c.now, 1)), frrdelta.Residue{})
+		if full != nil {
+			t.Fatalf("%s: %v", name, full)
+		}
+		var lines []string
+		for _, s := range plan.Steps {
+			for _, line := range s.Lines {
+				if !strings.HasPrefix(line, "router bgp") && !strings.HasPrefix(line, "address-family") && !strings.HasPrefix(line, "exit") {
+					lines = append(lines, line)
+				}
+			}
+		}
+		if diff := cmp.Diff(c.want, lines); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestGivenAGroupWhoseCommunityListChangesThenItsRoutersAreSentEverythingAnewByTheGroup(t *testing.T) {
+	text := "bgp community-list standard c seq 5 permit 1:1\nroute-map out permit 1\n match community c\nexit\n" + listening
+	plan, full := frrdelta.Diff(daemonsRunning(text), frrdelta.Parse(strings.Replace(text, "permit 1:1", "permit 1:2", 1)), frrdelta.Residue{})
+	if full != nil || !strings.Contains(plan.String(), "clear bgp ipv4 unicast peer-group g soft out") {
+		t.Errorf("%v, want the group refreshed in\n%s", full, plan)
+	}
 }

@@ -24,20 +24,26 @@ func routerLine(w []string) (string, stmt, bool) {
 	case "bgp graceful-restart", "bgp graceful-shutdown":
 		return switched(line, !off, false)
 	}
-	switch {
-	case off:
+	if off {
 		return unknownLine()
+	}
+	return routerValue(w, line)
+}
+
+// routerValue takes one that sets a value.
+func routerValue(w []string, line string) (string, stmt, bool) {
+	switch line {
+	case "bgp listen limit 100":
+		return isDefault("bgp listen limit")
+	case "timers bgp 60 180":
+		return isDefault("timers bgp")
+	}
+	switch {
 	case len(w) == 3 && w[0] == "bgp" && w[1] == "router-id":
 		return simple("bgp router-id", w)
 	case len(w) == 4 && w[0] == "bgp" && w[1] == "listen" && w[2] == "limit":
-		if w[3] == "100" {
-			return isDefault("bgp listen limit")
-		}
 		return simple("bgp listen limit", w)
 	case len(w) == 4 && w[0] == "timers" && w[1] == "bgp":
-		if w[2] == "60" && w[3] == "180" {
-			return isDefault("timers bgp")
-		}
 		return simple("timers bgp", w)
 	}
 	return unknownLine()
