@@ -61,6 +61,8 @@ func listenCases() []sessionCase {
 		{name: "inside-six", inside: true, spec: "listenRange: '2001:db8:%::/64', dynamicASN: internal, dualStackAddressFamily: true", from: from6, to: to6, remote: "64512", prefixes: both, path: "Local"},
 		{name: "inside-guarded", inside: true, spec: "listenRange: 10.%.0.0/24, peerASN: 64512, ttlSecurityHops: 1", from: from4, to: to4, remote: "64512", lines: []string{"ttl-security hops 1"}, prefixes: only4, path: "Local"},
 	}
+	// This router's address is in a range as well, of routers of another AS: see startListeners.
+	cases = append(cases, sessionCase{name: "named", spec: "peerAddress: 10.%.0.2, peerASN: 64513, peerPort: 1790, connectTime: 60s", from: from4, to: to4, remote: "64512", prefixes: only4, path: "64512"})
 	for i := range cases {
 		cases[i].lines = append(cases[i].lines, quickly)
 	}
@@ -92,6 +94,9 @@ func startListeners(t *testing.T, release frrtest.Release, cases []sessionCase) 
 	for i := range l.all {
 		l.all[i] = l.all[i].numbered(i)
 		l.peers[l.all[i].name] = l.all[i].spec
+		if l.all[i].name == "named" {
+			l.peers["around"] = fmt.Sprintf("{myASN: 64512, peerASN: 65000, listenRange: 10.%d.0.0/24}", first+i)
+		}
 	}
 	l.routers = map[bool]*frrtest.Instance{
 		true:  frrtest.Start(t, frrtest.Options{Release: release, Name: "inside", Config: routerOf(true, l.all), Bare: true}),
@@ -320,7 +325,7 @@ func (l *listeners) limit(t *testing.T) {
 	t.Helper()
 	outside, k := l.routers[false], l.session("plain")
 	another := strings.TrimSuffix(k.to, "2") + "3"
-	count := len(l.all) - 1 // but the one that the node opened
+	count := len(l.all) - 2 // but those with peerAddress
 	l.peers["six"] = strings.Replace(l.peers["six"], "listenLimit: 64", fmt.Sprintf("listenLimit: %d", count), 1)
 	stay := sessionsStay(t, l.node, l.but()...)
 	l.give(t)
@@ -365,7 +370,7 @@ func (l *listeners) seenByState(t *testing.T) {
 	}
 	for _, k := range l.all {
 		group := "listen:" + k.name
-		if k.name == "ordinary" {
+		if !strings.Contains(k.spec, "listenRange") {
 			group = ""
 		}
 		at := slices.IndexFunc(sessions, func(s frrstate.Session) bool { return s.Peer == k.to })
