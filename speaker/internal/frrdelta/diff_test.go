@@ -155,8 +155,7 @@ func TestGivenPolicyThatComesOrGoesWhenComparedThenItIsThereForAsLongAsSomething
 			empty,
 			strings.NewReplacer("neighbor 192.0.2.1 remote-as 64513\n", "neighbor 192.0.2.1 remote-as 64513\n neighbor 192.0.2.1 timers connect 10\n",
 				"bfd\n", " address-family ipv6 unicast\n  neighbor 192.0.2.1 activate\nbfd\n").Replace(scene),
-			// What opens its session comes when it is active in all families.
-			[]string{"neighbor 192.0.2.1 remote-as", "192.0.2.1 activate", "address-family ipv6 unicast", "192.0.2.1 timers connect 10"},
+			[]string{"neighbor 192.0.2.1 remote-as", "route-map out out", "192.0.2.1 timers connect 10", "192.0.2.1 activate"},
 		},
 		"an advertisement comes first": {
 			scene,
@@ -209,6 +208,19 @@ func TestGivenANeighborOfBothFamiliesWhenItBecomesActiveThenInBothAtOnceAndInASt
 		if diff := cmp.Diff(want, plan.Steps[max(0, len(plan.Steps)-2):]); diff != "" {
 			t.Errorf("%s: the last steps (-want +got):\n%s", name, diff)
 		}
+	}
+}
+
+func TestGivenANewNeighborWhenItsSessionIsBegunThenItBecomesActiveInTheSameStep(t *testing.T) {
+	wanted := "router bgp 64512\n no bgp default ipv4-unicast\n neighbor 192.0.2.1 remote-as 64513\n neighbor 192.0.2.1 timers connect 10\n" +
+		" address-family ipv4 unicast\n  neighbor 192.0.2.1 activate\n exit-address-family\n"
+	plan, full := frrdelta.Diff(daemonsRunning("!\n"), frrdelta.Parse(wanted), frrdelta.Residue{})
+	if full != nil {
+		t.Fatal(full)
+	}
+	want := []string{"router bgp 64512", "neighbor 192.0.2.1 timers connect 10", "address-family ipv4 unicast", "neighbor 192.0.2.1 activate", "exit-address-family", "exit"}
+	if diff := cmp.Diff(want, plan.Steps[len(plan.Steps)-1].Lines); diff != "" {
+		t.Errorf("the last step (-want +got):\n%s", diff)
 	}
 }
 

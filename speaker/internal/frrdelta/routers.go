@@ -32,7 +32,7 @@ func (d *differ) routers() {
 			d.family(id, name, old, r, kept, starts)
 		}
 		for peer, line := range begins {
-			starts[peer] = append(starts[peer], line)
+			starts[peer] = slices.Concat([]string{line}, starts[peer])
 		}
 		for _, peer := range sorted(starts) {
 			d.inRouter(id, starts[peer])
@@ -95,7 +95,8 @@ func (d *differ) removedRouters() {
 
 // sessions removes, changes and makes neighbors without making them active. It
 // returns the names of those that stay as they are or change in place, and the line
-// by which the session of each other begins once it is active.
+// by which the session of each other begins, which belongs to those that make it
+// active.
 func (d *differ) sessions(id routerID, old, r *router) (kept map[string]bool, begins map[string]string) {
 	kept, begins = map[string]bool{}, map[string]string{}
 	for _, name := range sorted(old.neighbors) {
@@ -126,9 +127,11 @@ func (d *differ) sessions(id routerID, old, r *router) (kept map[string]bool, be
 	return kept, begins
 }
 
-// connectTimer is the setting that opens a session at once, also where no address
-// family is active yet (FRR, bgpd/bgpd.c, peer_timers_connect_set): the router
-// would be told of none, and the session would have to be opened anew.
+// connectTimer is the setting that opens a session, as soon as bgpd has carried out
+// what it was sent in one go, also where no address family is active by then (FRR,
+// bgpd/bgpd.c, peer_timers_connect_set): the router would be told of none, and the
+// session would have to be opened anew. After activate it would stop what that began,
+// and the session would be opened a second later.
 const connectTimer = "timers connect"
 
 // family changes what a neighbor does in an address family: it stops being
