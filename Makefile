@@ -51,8 +51,8 @@ prepare: ## Build and fetch what tests need and the cache has not: Kubernetes, r
 	$(LAB) prepare
 
 .PHONY: test-unit
-test-unit: ## Run the tests that need no cluster (some start a real API server or real FRR daemons).
-	$(GO) test -timeout 20m -parallel 4 $$($(GO) list ./... | grep -v -x -F -f <($(GO) list $(CLUSTER_TESTS)))
+test-unit: ## Run the tests that need no cluster (some start a real API server or real FRR daemons: they wait more than they work).
+	$(GO) test -timeout 20m -p 3 -parallel 4 $$($(GO) list ./... | grep -v -x -F -f <($(GO) list $(CLUSTER_TESTS)))
 
 .PHONY: test-cluster
 test-cluster: ## Run the tests that bring up real clusters.

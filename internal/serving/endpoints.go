@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,6 +86,14 @@ func (e *Endpoints) Validate() error {
 		wrong = append(wrong, err)
 	}
 	return errors.Join(wrong...)
+}
+
+// LimitProfiling stops the runtime from sampling what is allocated where nobody can ask for profiles: what it notes takes more than a megabyte. It is
+// called as soon as flags are known.
+func (e *Endpoints) LimitProfiling() {
+	if e.PprofAddress == "" {
+		runtime.MemProfileRate = 0
+	}
 }
 
 // Metrics returns how metrics are served, in the words of controller-runtime's metrics server.

@@ -3,6 +3,7 @@ package serving_test
 import (
 	"crypto/tls"
 	"flag"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -66,5 +67,18 @@ func TestWrongFlagsAreRefusedByNameFoundAndWanted(t *testing.T) {
 		if err := parse(t, args).Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v: wanted %q", args, err, want)
 		}
+	}
+}
+
+func TestOnlyWhereProfilesAreServedAllocationsAreSampled(t *testing.T) {
+	usual := runtime.MemProfileRate
+	t.Cleanup(func() { runtime.MemProfileRate = usual })
+	parse(t, "--pprof-bind-address=127.0.0.1:6060").LimitProfiling()
+	if runtime.MemProfileRate != usual {
+		t.Errorf("one byte of %d is sampled, want of %d as ever: somebody may ask for the profile", runtime.MemProfileRate, usual)
+	}
+	parse(t).LimitProfiling()
+	if runtime.MemProfileRate != 0 {
+		t.Errorf("one byte of %d is sampled, want none: nobody can ask", runtime.MemProfileRate)
 	}
 }

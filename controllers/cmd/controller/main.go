@@ -47,6 +47,7 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
+	o.LimitProfiling()
 	log, err := logging.New(os.Stdout, o.LogLevel)
 	if err != nil {
 		return err
