@@ -36,7 +36,7 @@ const (
 	// whose addresses users wait for.
 	writesPerSecond = 20
 	// gcPercent trades a little processor time for memory: a speaker runs on every node, holds every Service and is idle most of the time.
-	gcPercent = 40
+	gcPercent = 20
 )
 
 func main() {
