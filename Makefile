@@ -14,10 +14,8 @@ LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache$(CURDIR)
 PROGRAMS := operator controller speaker reloader
 LAB := $(GO) run ./test/lab/cmd/lab
-# Packages whose tests bring up whole clusters: what takes longest begins first.
+# Packages whose tests bring up whole clusters. They take longest, and wait most of it: so they run beside all others.
 CLUSTER_TESTS := ./test/e2e ./test/lab
-# Tests of clusters, API servers and FRR daemons wait more than they work, so more packages are tested at a time than there are processors.
-GOTEST := $(GO) test -timeout 40m -p 3 -parallel 4
 BENCH_COUNT ?= 20
 BENCH_SOAK ?= 30m
 
@@ -47,19 +45,19 @@ demo-down: ## Take the demo's cluster down.
 
 .PHONY: test
 test: prepare vet ## Run every test: unit, golden, property, real API server, real FRR, real cluster (root; Debian).
-	$(GOTEST) $(CLUSTER_TESTS) ./...
+	$(MAKE) --jobs=2 --output-sync=line test-unit test-cluster
 
 .PHONY: prepare
 prepare: ## Build and fetch what tests need and the cache has not: Kubernetes, root file systems, images.
 	$(LAB) prepare
 
 .PHONY: test-unit
-test-unit: ## Run the tests that need no cluster (some start a real API server or real FRR daemons).
-	$(GOTEST) $$($(GO) list ./... | grep -v -x -F -f <($(GO) list $(CLUSTER_TESTS)))
+test-unit: ## Run the tests that need no cluster (some start a real API server or real FRR daemons: they wait more than they work).
+	$(GO) test -timeout 20m -p 3 -parallel 4 $$($(GO) list ./... | grep -v -x -F -f <($(GO) list $(CLUSTER_TESTS)))
 
 .PHONY: test-cluster
 test-cluster: ## Run the tests that bring up real clusters.
-	$(GOTEST) $(CLUSTER_TESTS)
+	$(GO) test -timeout 40m -p 1 $(CLUSTER_TESTS)
 
 .PHONY: bench
 bench: ## Print the figures of docs/benchmarks.md (root; Debian; 20 to 30 minutes).
