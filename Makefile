@@ -45,7 +45,7 @@ demo-down: ## Take the demo's cluster down.
 
 .PHONY: test
 test: prepare vet ## Run every test: unit, golden, property, real API server, real FRR, real cluster (root; Debian).
-	$(MAKE) --jobs=2 --output-sync=line test-unit test-cluster
+	$(MAKE) --jobs=2 test-unit test-cluster
 
 .PHONY: prepare
 prepare: ## Build and fetch what tests need and the cache has not: Kubernetes, root file systems, images.
