@@ -14,8 +14,8 @@ LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache$(CURDIR)
 PROGRAMS := operator controller speaker reloader
 LAB := $(GO) run ./test/lab/cmd/lab
-# Packages whose tests bring up whole clusters. They take longest, and wait most of it: so they run beside all others.
-CLUSTER_TESTS := ./test/e2e ./test/lab
+# Packages whose tests bring up whole clusters; they run beside each other, after everything else.
+CLUSTER_TESTS := ./test/lab ./test/e2e
 BENCH_COUNT ?= 20
 BENCH_SOAK ?= 30m
 
@@ -44,8 +44,7 @@ demo-down: ## Take the demo's cluster down.
 	$(GO) run ./test/demo -down
 
 .PHONY: test
-test: prepare vet ## Run every test: unit, golden, property, real API server, real FRR, real cluster (root; Debian).
-	$(MAKE) --jobs=2 test-unit test-cluster
+test: prepare vet test-unit test-cluster ## Run every test: unit, golden, property, real API server, real FRR, real cluster (root; Debian).
 
 .PHONY: prepare
 prepare: ## Build and fetch what tests need and the cache has not: Kubernetes, root file systems, images.
@@ -57,7 +56,7 @@ test-unit: ## Run the tests that need no cluster (some start a real API server o
 
 .PHONY: test-cluster
 test-cluster: ## Run the tests that bring up real clusters.
-	$(GO) test -timeout 40m -p 1 $(CLUSTER_TESTS)
+	$(GO) test -timeout 40m -p 2 $(CLUSTER_TESTS)
 
 .PHONY: bench
 bench: ## Print the figures of docs/benchmarks.md (root; Debian; 20 to 30 minutes).

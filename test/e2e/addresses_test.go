@@ -86,6 +86,14 @@ var _ = Describe("Addresses", Ordered, ContinueOnFailure, func() {
 		Eventually(nextHops(host(before))).Should(Equal(nodes4(1, 2)))
 
 		By("being refused with the Services that would be hit")
+		Eventually(func(ctx context.Context) error {
+			var p v1beta1.IPAddressPool
+			if err := cluster.Client.Get(ctx, inNamespace("edited"), &p); err != nil {
+				return err
+			}
+			p.Spec.Addresses = []string{after + "/30"}
+			return cluster.Client.Update(ctx, &p, client.DryRunAll)
+		}).WithContext(ctx).WithTimeout(time.Minute).Should(MatchError(ContainSubstring("default/edited")), "who guards may be on the way back from what was done to it before")
 		err := cluster.Apply(ctx, pool("edited", after+"/30"))
 		Expect(err).To(MatchError(And(ContainSubstring("default/edited"), ContainSubstring(before), ContainSubstring("metallb.io/allow-disruption"))))
 		_, err = cluster.Kubectl(ctx, "delete", "ipaddresspool", "edited", "--namespace", product.Namespace)

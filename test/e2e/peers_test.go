@@ -77,7 +77,7 @@ spec: {myASN: 64512, peerASN: %d, peerAddress: "%s", password: %s, holdTime: 30s
 // addFRR adds a router that runs FRR, in the nodes' AS. It runs BFD for IPv4.
 func addFRR(ctx context.Context) *routerKind {
 	GinkgoHelper()
-	k := &routerKind{name: "frr", host: 201, asn: 64512, bfd: [2]bool{true, false}}
+	k := &routerKind{name: "frr", host: 241, asn: 64512, bfd: [2]bool{true, false}}
 	neighbors := lab.NodeNeighbors(nodes, 64512)
 	more := []string{"bfd", "profile patient", "detect-multiplier 20", "transmit-interval 300", "receive-interval 300", "exit", "exit", "router bgp 64512"}
 	for i := range neighbors {
@@ -116,7 +116,7 @@ func addFRR(ctx context.Context) *routerKind {
 // addGoBGP adds a GoBGP router in an AS of its own.
 func addGoBGP(ctx context.Context) *routerKind {
 	GinkgoHelper()
-	k := &routerKind{name: "gobgp", host: 202, asn: 64515}
+	k := &routerKind{name: "gobgp", host: 242, asn: 64515}
 	var neighbors []gobgp.Neighbor
 	for _, n := range lab.NodeNeighbors(nodes, 64512) {
 		neighbors = append(neighbors, gobgp.Neighbor{Address: n.Address, ASN: n.ASN, Password: kindsPassword, Passive: true, GracefulRestart: true})
@@ -150,7 +150,7 @@ func addGoBGP(ctx context.Context) *routerKind {
 // multi-hop BFD.
 func addBIRD(ctx context.Context) *routerKind {
 	GinkgoHelper()
-	k := &routerKind{name: "bird", host: 203, asn: 64516, bfd: [2]bool{true, true}, six: ", ebgpMultiHop: true"}
+	k := &routerKind{name: "bird", host: 243, asn: 64516, bfd: [2]bool{true, true}, six: ", ebgpMultiHop: true"}
 	config := bird.Config{Neighbors: lab.NodeBIRDNeighbors(nodes, k.host, k.asn, 64512), BFDInterval: 300, BFDMultiplier: 20}
 	senders := map[string]netip.Addr{}
 	for i := range config.Neighbors {
@@ -183,7 +183,7 @@ func sorted(all []string) []string {
 	return all
 }
 
-// sessionStates are the BGPSessionStates by node and router's address, "n1 192.168.126.201".
+// sessionStates are the BGPSessionStates by node and router's address, "n1 192.168.126.241".
 func sessionStates(ctx context.Context, g Gomega) map[string]v1beta1.BGPSessionStateStatus {
 	var list v1beta1.BGPSessionStateList
 	g.Expect(cluster.Client.List(ctx, &list, client.InNamespace(product.Namespace))).To(Succeed())

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -61,6 +62,27 @@ func changesWhile(ctx context.Context, prefix netip.Prefix, act func()) [][]neti
 	return <-all
 }
 
+// yieldOf returns a function that says whether the GoBGP peer has heard from a neighbor, from now on, that its route for a prefix is one to be chosen
+// last. That lasts for seconds only: whoever asks from time to time what the route is now may come too late.
+func yieldOf(ctx context.Context, neighbor netip.Addr, prefix netip.Prefix) func() bool {
+	GinkgoHelper()
+	watching, stop := context.WithCancel(ctx)
+	DeferCleanup(stop)
+	updates, err := spy.Watch(watching)
+	Expect(err).NotTo(HaveOccurred())
+	var heard atomic.Bool
+	go func() {
+		defer GinkgoRecover()
+		for u, err := range updates {
+			Expect(err).NotTo(HaveOccurred())
+			if u.Path.Neighbor == neighbor && u.Path.Prefix == prefix && (slices.Contains(u.Path.Communities, "65535:0") || slices.Contains(u.Path.Communities, "graceful-shutdown")) {
+				heard.Store(true)
+			}
+		}
+	}()
+	return heard.Load
+}
+
 // shutdownSetting gives the MetalLB object a spec.bgpShutdown, "null" for none, and returns when every speaker has it and all sessions are up.
 func shutdownSetting(ctx context.Context, setting, flag string) {
 	GinkgoHelper()
@@ -89,13 +111,14 @@ var _ = Describe("A speaker's pod that is deleted", Ordered, func() {
 		apply(ctx, peering)
 		Eventually(nextHops(host(address))).WithTimeout(time.Minute).Should(Equal(nodes4(1, 2)))
 		a := fromClient(ctx, address)
+		yields := yieldOf(ctx, lab.NodeAddresses(1).IPv4, host(address))
 		seen := changesWhile(ctx, host(address), func() {
 			deleteSpeaker(ctx, "n1", func(pod string) {
 				By("yielding")
 				Eventually(func() (string, error) {
 					return cluster.Kubectl(ctx, "logs", pod, "--namespace", product.Namespace, "--container", "frr")
 				}).Should(ContainSubstring(`"event":"yielding"`), "the container's log tells what is done")
-				Eventually(sent(ctx, address+"/32")).Should(HaveKeyWithValue("n1", HaveField("Communities", ContainElement(Or(Equal("65535:0"), Equal("graceful-shutdown"))))))
+				Eventually(yields).Should(BeTrue(), "n1's route at the GoBGP peer has the community")
 				Eventually(nextHops(host(address))).Should(Equal(nodes4(2)), "the router prefers whoever does not yield")
 				By("closing")
 				Eventually(sent(ctx, address+"/32")).Should(And(HaveLen(1), HaveKey("n2")))
