@@ -110,6 +110,7 @@ var _ = Describe("A speaker's pod that is deleted", Ordered, func() {
 	It("lets the traffic move first, closes its sessions then, and loses nothing", func(ctx SpecContext) {
 		apply(ctx, peering)
 		Eventually(nextHops(host(address))).WithTimeout(time.Minute).Should(Equal(nodes4(1, 2)))
+		Eventually(sent(ctx, address+"/32")).WithTimeout(time.Minute).Should(HaveLen(nodes), "the sessions with the GoBGP peer open when they like, too")
 		a := fromClient(ctx, address)
 		yields := yieldOf(ctx, lab.NodeAddresses(1).IPv4, host(address))
 		seen := changesWhile(ctx, host(address), func() {
