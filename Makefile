@@ -59,7 +59,7 @@ test-cluster: ## Run the tests that bring up real clusters.
 	$(GO) test -timeout 40m -p 2 $(CLUSTER_TESTS)
 
 .PHONY: bench
-bench: ## Print the figures of docs/benchmarks.md (root; Debian; 20 to 30 minutes).
+bench: ## Print the figures of docs/benchmarks.md (root; Debian; about 45 minutes).
 	$(GO) test -timeout 60m -run '^$$' -bench . -benchtime $(BENCH_COUNT)x -count 1 ./test/bench
 	$(MAKE) bench-bgp
 	$(MAKE) bench-l2
