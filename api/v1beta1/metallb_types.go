@@ -79,26 +79,6 @@ const (
 	FencingNever Fencing = "Never"
 )
 
-// MemberlistConfig adjusts the gossip by which speakers know who of them is
-// alive.
-//
-// +kubebuilder:validation:XValidation:rule="!has(self.disabled) || !self.disabled || !has(self.fencing) || self.fencing == 'Never'",message="spec.memberlist.fencing must be Never or unset where spec.memberlist.disabled is true: a speaker that does not gossip cannot lose sight of others"
-type MemberlistConfig struct {
-	// disabled switches the gossip off. Then every node counts as alive, and
-	// the layer 2 addresses of a node that dies are answered for by nobody
-	// until it returns or its Node object is deleted. BGP needs no gossip.
-	// +optional
-	Disabled bool `json:"disabled,omitempty"`
-
-	// fencing is when a speaker that has lost sight of others stops to answer
-	// for layer 2 addresses. Proven: where the API server shows that the
-	// others live and are more than it can see. Strict: at once, unless it
-	// sees more than half of all speakers; of two nodes, the death of one can
-	// be an outage. Never: it goes on. Unset means Proven.
-	// +optional
-	Fencing Fencing `json:"fencing,omitempty"`
-}
-
 // PodConfig adjusts the pods of one program.
 type PodConfig struct {
 	// priorityClassName is the PriorityClass of the pods.
@@ -120,6 +100,13 @@ type PodConfig struct {
 	// annotations are added to the pods.
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
+
+	// labels are added to the pods. The labels app and component are the
+	// operator's.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="!('app' in self) && !('component' in self)",message="labels must not hold app or component: by these the operator finds the pods"
+	Labels map[string]string `json:"labels,omitempty"`
 
 	// resources are the requests and limits of the program's container.
 	// +optional
@@ -212,6 +199,16 @@ type MetalLBSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(t, !has(t.tolerationSeconds) || (has(t.effect) && t.effect == 'NoExecute'))",message="spec.controllerTolerations: tolerationSeconds is only allowed where effect is NoExecute"
 	ControllerTolerations []corev1.Toleration `json:"controllerTolerations,omitempty"`
 
+	// controllerReplicas is how many controllers run. One of them works, the
+	// others are ready to take over: within seconds where it is stopped in order,
+	// within 15 s where it dies. Unset means 1. With more, a PodDisruptionBudget
+	// lets one at a time be evicted, and they prefer different nodes unless
+	// controllerConfig.affinity says otherwise.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=5
+	ControllerReplicas *int32 `json:"controllerReplicas,omitempty"`
+
 	// controllerConfig adjusts the controller's pod.
 	// +optional
 	ControllerConfig *PodConfig `json:"controllerConfig,omitempty"`
@@ -219,6 +216,34 @@ type MetalLBSpec struct {
 	// speakerConfig adjusts the speakers' pods.
 	// +optional
 	SpeakerConfig *PodConfig `json:"speakerConfig,omitempty"`
+
+	// frr says on which condition FRR runs beside the speakers: WhenNeeded or
+	// Always. Unset means WhenNeeded.
+	// +optional
+	FRR FRRMode `json:"frr,omitempty"`
+
+	// frrResources are the requests and limits of the container with FRR's
+	// daemons. Unset requests what they take with some hundred routes, without
+	// limits.
+	// +optional
+	FRRResources *corev1.ResourceRequirements `json:"frrResources,omitempty"`
+
+	// reloaderResources are the requests and limits of the container that gives
+	// FRR its configuration. Unset requests what it takes, without limits.
+	// +optional
+	ReloaderResources *corev1.ResourceRequirements `json:"reloaderResources,omitempty"`
+
+	// imagePullSecrets name Secrets of the namespace by which the images of
+	// controller and speakers are pulled.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+
+	// ports are those of the pods, where others than usual are wanted.
+	// +optional
+	Ports *Ports `json:"ports,omitempty"`
 
 	// bgpBackend chooses the implementation of BGP: native, frr, frr-k8s or
 	// frr-k8s-external. Unset means frr.
@@ -249,6 +274,37 @@ type MetalLBSpec struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=5
 	Layer2ExcludeNodes []NodeImpairment `json:"layer2ExcludeNodes,omitempty"`
+
+	// layer2ExcludeInterfaces are regular expressions (Go's) for names of links
+	// that layer 2 never uses, for example ^storage[0-9]+$; without ^ and $ they
+	// match anywhere in the name. The list takes the place of the usual one, so
+	// begin with that (see the documentation), and of the ConfigMap
+	// metallb-excludel2, which is then not read. Unset means what that says, and
+	// without it the links of container networks. Speakers follow changes within
+	// two minutes.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	Layer2ExcludeInterfaces []string `json:"layer2ExcludeInterfaces,omitempty"`
+
+	// ignoreExcludeLB announces from nodes with the label
+	// node.kubernetes.io/exclude-from-external-load-balancers as from others.
+	// kubeadm gives it to control-plane nodes. Unset means false.
+	// +optional
+	IgnoreExcludeLB bool `json:"ignoreExcludeLB,omitempty"`
+
+	// bgpDebounceTimeout has no effect and is accepted for those who set it with
+	// MetalLB, where it is the time that changes wait for more before FRR is
+	// reloaded. Here the first change is given to FRR at once, as commands that
+	// disturb no session, and what comes in a burst is taken in steps of 100 ms.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[+]?(0|(([0-9]+([.][0-9]*)?|[.][0-9]+)(ns|us|ms|s|m|h))+)$') && duration(self) >= duration('0s')",message="spec.bgpDebounceTimeout must be a duration such as 3s"
+	BGPDebounceTimeout *metav1.Duration `json:"bgpDebounceTimeout,omitempty"`
 
 	// bgpDrain says in which conditions a node gives up its BGP routes in order,
 	// and how. Unset means none: cordons and taints do nothing.

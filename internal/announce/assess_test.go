@@ -256,7 +256,7 @@ func TestWhyAServiceIsNotAnnounced(t *testing.T) {
 				w.Nodes[i].Excluded = true
 			}
 		}, announce.No, announce.ReasonNodeExcluded, "no node announces 10.0.0.1: node n1 has the label node.kubernetes.io/exclude-from-external-load-balancers, " +
-			"and so have all 3 nodes: nothing is announced anywhere; remove the label where traffic may enter, or let speakers ignore it (--ignore-exclude-lb)"},
+			"and so have all 3 nodes: nothing is announced anywhere; remove the label where traffic may enter, or let speakers ignore it (spec.ignoreExcludeLB of the MetalLB object)"},
 		"no nodes":                    {func(w *world) { w.Nodes = nil }, announce.No, announce.ReasonUnknownNode, "no node announces 10.0.0.1: the cluster has no nodes"},
 		"layer 2":                     {func(w *world) { layer2(w); w.Answering = []string{"n3"} }, announce.Yes, announce.ReasonAnnounced, "answered for on layer 2 by node n3"},
 		"layer 2, and nobody answers": {layer2, announce.No, announce.ReasonNotAnswered, "is to answer for it and does not"},

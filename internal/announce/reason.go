@@ -36,7 +36,7 @@ func (s *scope) excluded() string {
 	} else {
 		text += fmt.Sprintf(", and so have all %d nodes", count)
 	}
-	return text + ": nothing is announced anywhere; remove the label where traffic may enter, or let speakers ignore it (--ignore-exclude-lb)"
+	return text + ": nothing is announced anywhere; remove the label where traffic may enter, or let speakers ignore it (spec.ignoreExcludeLB of the MetalLB object)"
 }
 
 // endpoints returns the reason for which the Service's endpoints keep this node from announcing it, if there is one (rules B1, N1, N6).

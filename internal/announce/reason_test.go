@@ -32,7 +32,7 @@ func plain() announce.Input {
 
 func TestReasons(t *testing.T) {
 	const label = "node n1 has the label node.kubernetes.io/exclude-from-external-load-balancers"
-	const remedy = ": nothing is announced anywhere; remove the label where traffic may enter, or let speakers ignore it (--ignore-exclude-lb)"
+	const remedy = ": nothing is announced anywhere; remove the label where traffic may enter, or let speakers ignore it (spec.ignoreExcludeLB of the MetalLB object)"
 	another := func(in *announce.Input, ad intent.BGPAdvertisement) {
 		in.Config.BGPAdvertisements = append(in.Config.BGPAdvertisements, ad)
 	}

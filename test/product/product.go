@@ -70,6 +70,8 @@ func (p *Product) Install(ctx context.Context) error {
 	}
 	object := &v1beta1.MetalLB{}
 	object.Name, object.Namespace = "metallb", Namespace
+	// Who waits for Available here uses BGP next: the first BGPPeer is not to replace pods.
+	object.Spec.FRR = v1beta1.FRRAlways
 	if err := p.Client.Create(ctx, object); err != nil {
 		return fmt.Errorf("create the MetalLB object: %w", err)
 	}

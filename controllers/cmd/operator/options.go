@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -95,7 +96,48 @@ func parse(args []string, getenv func(string) string) (Options, error) {
 			errs = append(errs, err)
 		}
 	}
+	errs = append(errs, o.network(getenv))
 	return o, errors.Join(errs...)
+}
+
+// network reads what NetworkPolicies follow from.
+func (o *Options) network(getenv func(string) string) error {
+	var errs []error
+	if text := getenv("DISABLE_NETWORK_POLICIES"); text != "" {
+		var err error
+		if o.Environment.NoNetworkPolicies, err = strconv.ParseBool(text); err != nil {
+			errs = append(errs, fmt.Errorf("environment variable DISABLE_NETWORK_POLICIES is %q: wanted true or false", text))
+		}
+	}
+	// Kubernetes sets it in every pod. Elsewhere the operator does not know what pods need to reach.
+	if text := getenv("KUBERNETES_SERVICE_PORT"); text != "" {
+		port, err := portOf("KUBERNETES_SERVICE_PORT", text, 0)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		o.Environment.APIServerPorts = []int32{port}
+	}
+	o.Environment.OperatorPorts = o.served()
+	return errors.Join(errs...)
+}
+
+// served are the ports that the operator listens on, sorted.
+func (o *Options) served() []int32 {
+	var ports []int32
+	if o.WebhookPort > 0 && o.WebhookPort <= 65535 {
+		ports = append(ports, int32(o.WebhookPort))
+	}
+	for _, address := range []string{o.HealthAddress, o.MetricsAddress} {
+		_, text, err := net.SplitHostPort(address)
+		if err != nil {
+			continue // "0" is nowhere
+		}
+		if port, err := strconv.ParseUint(text, 10, 16); err == nil && port > 0 {
+			ports = append(ports, int32(port))
+		}
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
 }
 
 func portOf(name, value string, fallback int32) (int32, error) {

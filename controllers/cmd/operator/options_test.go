@@ -2,6 +2,7 @@ package main
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +24,7 @@ func TestParseDefaults(t *testing.T) {
 	wanted := Options{LogLevel: "info", MetricsAddress: "0", HealthAddress: ":8080", WebhookPort: 9443,
 		CertDir: "/tmp/k8s-webhook-server/serving-certs", CertServiceName: "metallb-webhook-service", Environment: manifests.Environment{
 			Namespace: "metallb-system", ControllerImage: "c:1", SpeakerImage: "s:1", FRRImage: "f:1", MetricsPort: 9120, HealthPort: 17472,
-			MemberPort: 7946,
+			MemberPort: 7946, OperatorPorts: []int32{8080, 9443},
 		}}
 	if diff := cmp.Diff(wanted, found); diff != "" {
 		t.Error(diff)
@@ -34,6 +35,7 @@ func TestParseDefaults(t *testing.T) {
 func TestParseEverything(t *testing.T) {
 	variables := complete()
 	variables["METRICS_PORT"], variables["OPERAND_LIVENESS_PORT"], variables["MEMBER_LIST_BIND_PORT"] = "1", "2", "3"
+	variables["DISABLE_NETWORK_POLICIES"], variables["KUBERNETES_SERVICE_PORT"] = "true", "443"
 	found, err := parse([]string{"--log-level=debug", "--metrics-addr=:9", "--enable-leader-election", "--port=81",
 		"--webhook-port=0", "--webhook-http2", "--disable-cert-rotation", "--cert-dir=/certs", "--cert-service-name=hooks"},
 		func(name string) string { return variables[name] })
@@ -42,7 +44,8 @@ func TestParseEverything(t *testing.T) {
 	}
 	if found.LogLevel != "debug" || found.MetricsAddress != ":9" || !found.LeaderElection || found.HealthAddress != ":81" ||
 		found.WebhookPort != 0 || !found.WebhookHTTP2 || !found.DisableCertRotation || found.CertDir != "/certs" || found.CertServiceName != "hooks" ||
-		found.Environment.MetricsPort != 1 || found.Environment.HealthPort != 2 || found.Environment.MemberPort != 3 {
+		found.Environment.MetricsPort != 1 || found.Environment.HealthPort != 2 || found.Environment.MemberPort != 3 ||
+		!found.Environment.NoNetworkPolicies || !slices.Equal(found.Environment.APIServerPorts, []int32{443}) || !slices.Equal(found.Environment.OperatorPorts, []int32{9, 81}) {
 		t.Errorf("%+v", found)
 	}
 }
@@ -54,8 +57,10 @@ func TestParseRefuses(t *testing.T) {
 		set   map[string]string
 		words []string
 	}{
-		"nothing is set":     {set: map[string]string{"FRR_IMAGE": "", "SPEAKER_IMAGE": ""}, words: []string{"FRR_IMAGE is not set", "SPEAKER_IMAGE is not set"}},
-		"a port is a word":   {set: map[string]string{"METRICS_PORT": "http"}, words: []string{`METRICS_PORT is "http"`, "1 to 65535"}},
+		"nothing is set":   {set: map[string]string{"FRR_IMAGE": "", "SPEAKER_IMAGE": ""}, words: []string{"FRR_IMAGE is not set", "SPEAKER_IMAGE is not set"}},
+		"a port is a word": {set: map[string]string{"METRICS_PORT": "http"}, words: []string{`METRICS_PORT is "http"`, "1 to 65535"}},
+		"neither yes nor no": {set: map[string]string{"DISABLE_NETWORK_POLICIES": "maybe", "KUBERNETES_SERVICE_PORT": "https"},
+			words: []string{`DISABLE_NETWORK_POLICIES is "maybe"`, "true or false", `KUBERNETES_SERVICE_PORT is "https"`}},
 		"a port is too high": {args: []string{"--port=70000"}, words: []string{"--port is 70000"}},
 		"no such port":       {args: []string{"--webhook-port=-1"}, words: []string{"--webhook-port is -1"}},
 		"no such Service":    {args: []string{"--cert-service-name=a.b"}, words: []string{`--cert-service-name is "a.b"`}},

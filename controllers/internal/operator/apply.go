@@ -90,9 +90,16 @@ func keepContent(want *unstructured.Unstructured, live *corev1.Secret) error {
 	return nil
 }
 
+// emptyLike returns an object of the same kind, untyped where the kind has no Go type here.
 func (r *Reconciler) emptyLike(object client.Object) (client.Object, error) {
-	empty, err := r.client.Scheme().New(object.GetObjectKind().GroupVersionKind())
-	if err != nil {
+	kind := object.GetObjectKind().GroupVersionKind()
+	empty, err := r.client.Scheme().New(kind)
+	switch {
+	case runtime.IsNotRegisteredError(err):
+		untyped := &unstructured.Unstructured{}
+		untyped.SetGroupVersionKind(kind)
+		return untyped, nil
+	case err != nil:
 		return nil, err
 	}
 	return empty.(client.Object), nil

@@ -78,8 +78,8 @@ func TestRightsOfTheBundle(t *testing.T) {
 	if status := c.ready(t, "operators"); status == http.StatusOK {
 		t.Error("in another namespace, where it has no rights, the operator is ready all the same")
 	}
-	object := c.metallb(t, v1beta1.MetalLBName)
-	all := c.awaitChildren(t)
+	object := c.metallb(t, v1beta1.MetalLBName, everyKind())
+	all := c.awaitChildren(t, everyKind())
 	// The names of what it lacks rights for would be here.
 	c.awaitCondition(t, v1beta1.MetalLBName, v1beta1.ConditionDegraded, metav1.ConditionFalse)
 	if err := c.Delete(t.Context(), object); err != nil {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -40,6 +42,8 @@ type cluster struct {
 	client.Client // the administrator's
 	server        *apiserver.Server
 	writes        *writes
+	// ahead is by how much the operator's clock is.
+	ahead atomic.Int64
 }
 
 // writes are the requests of the operator that may change something.
@@ -115,6 +119,17 @@ func (c *cluster) install(t *testing.T, objects []*unstructured.Unstructured) {
 			t.Fatalf("create %s %s: %v", object.GetKind(), object.GetName(), err)
 		}
 	}
+	for _, object := range objects {
+		if object.GetKind() != "CustomResourceDefinition" {
+			continue
+		}
+		group, _, _ := unstructured.NestedString(object.Object, "spec", "group")
+		kind, _, _ := unstructured.NestedString(object.Object, "spec", "names", "kind")
+		eventually(t, "the API server serves "+kind, func(context.Context) error {
+			_, err := c.RESTMapper().RESTMapping(schema.GroupKind{Group: group, Kind: kind})
+			return err
+		})
+	}
 	eventually(t, "the API server serves MetalLB objects", func(ctx context.Context) error {
 		return c.List(ctx, &v1beta1.MetalLBList{})
 	})
@@ -148,10 +163,11 @@ func (c *cluster) run(t *testing.T, as *rest.Config) {
 		t.Fatal(err)
 	}
 	r := operator.New(operator.Options{
-		Client: mgr.GetClient(), Events: mgr.GetEventRecorder("metallb-operator"), Now: time.Now, Random: rand.Reader,
+		Client: mgr.GetClient(), Events: mgr.GetEventRecorder("metallb-operator"), Random: rand.Reader,
+		Now: func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) },
 		Environment: manifests.Environment{
 			Namespace: namespace, ControllerImage: "example.com/lb:v1", SpeakerImage: "example.com/lb:v1", FRRImage: "example.com/frr:v1",
-			MetricsPort: 9120, HealthPort: 17472, MemberPort: 7946,
+			MetricsPort: 9120, HealthPort: 17472, MemberPort: 7946, APIServerPorts: []int32{443}, OperatorPorts: []int32{8080},
 		},
 	})
 	if err := r.SetUp(mgr); err != nil {
@@ -168,10 +184,15 @@ func (c *cluster) run(t *testing.T, as *rest.Config) {
 	})
 }
 
-// metallb creates a MetalLB object with an empty spec.
-func (c *cluster) metallb(t *testing.T, name string) *v1beta1.MetalLB {
+// everyKind is a spec that takes an object of every kind that the operator makes.
+func everyKind() v1beta1.MetalLBSpec {
+	return v1beta1.MetalLBSpec{ControllerReplicas: new(int32(2)), Layer2ExcludeInterfaces: []string{"^storage$"}}
+}
+
+// metallb creates a MetalLB object.
+func (c *cluster) metallb(t *testing.T, name string, spec v1beta1.MetalLBSpec) *v1beta1.MetalLB {
 	t.Helper()
-	object := &v1beta1.MetalLB{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}
+	object := &v1beta1.MetalLB{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, Spec: spec}
 	if err := c.Create(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
@@ -229,10 +250,10 @@ func (c *cluster) awaitGone(t *testing.T, object client.Object) {
 }
 
 // children are the objects of an installation, empty but for their names.
-func children(t *testing.T, c client.Client) []client.Object {
+func children(t *testing.T, c client.Client, spec v1beta1.MetalLBSpec) []client.Object {
 	t.Helper()
 	var out []client.Object
-	for _, o := range manifests.Desired(v1beta1.MetalLBSpec{}, manifests.Environment{Namespace: namespace}) {
+	for _, o := range manifests.Desired(spec, manifests.Environment{Namespace: namespace, OperatorPorts: []int32{8080}}) {
 		empty, err := c.Scheme().New(o.GetObjectKind().GroupVersionKind())
 		if err != nil {
 			t.Fatal(err)
@@ -246,9 +267,9 @@ func children(t *testing.T, c client.Client) []client.Object {
 }
 
 // awaitChildren waits until every object of the installation exists.
-func (c *cluster) awaitChildren(t *testing.T) []client.Object {
+func (c *cluster) awaitChildren(t *testing.T, spec v1beta1.MetalLBSpec) []client.Object {
 	t.Helper()
-	all := children(t, c)
+	all := children(t, c, spec)
 	eventually(t, "all objects of the installation exist", func(ctx context.Context) error {
 		for _, object := range all {
 			if err := c.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {

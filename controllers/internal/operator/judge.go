@@ -2,6 +2,7 @@ package operator
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,7 +51,7 @@ func judge(spec v1beta1.MetalLBSpec, before []metav1.Condition, seen observed, p
 	v := verdict{conditions: []metav1.Condition{
 		availability(controller, speaker, wasAvailable, manifests.Substituted(spec)),
 		progressing,
-		degradation(controller, speaker, problem),
+		degradation(controller, speaker, errors.Join(problem, refusedPods(seen.namespace, seen.podSecurity))),
 		upgradeability(progressing),
 	}}
 	for _, c := range []component{controller, speaker} {

@@ -20,6 +20,13 @@ import (
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 )
 
+// How the lease of the leader election is kept.
+const (
+	leaseDuration = time.Minute
+	renewDeadline = 40 * time.Second
+	retryPeriod   = 10 * time.Second
+)
+
 // ManagerOptions are how the operator's program runs.
 type ManagerOptions struct {
 	// Namespace is the operator's own, where it installs.
@@ -46,6 +53,8 @@ func NewManager(config *rest.Config, o ManagerOptions) (manager.Manager, error) 
 		LeaderElectionNamespace: o.Namespace,
 		// The program ends right after, so the next one need not wait for the lease to run out.
 		LeaderElectionReleaseOnCancel: true,
+		// What runs goes on without the operator, so that the lease need not be renewed all the time. Who follows a crash waits as long.
+		LeaseDuration: new(leaseDuration), RenewDeadline: new(renewDeadline), RetryPeriod: new(retryPeriod),
 		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress:        o.HealthAddress,
 	})

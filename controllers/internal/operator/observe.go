@@ -20,6 +20,8 @@ type observed struct {
 	// unreachable are the names of nodes that the cluster has lost sight of, and of nodes that pods name and that do not
 	// exist any more.
 	unreachable map[string]bool
+	// namespace is that of the installation, and podSecurity the pod security level that is enforced there, "" for the API server's usual one.
+	namespace, podSecurity string
 }
 
 // observe reads what there is.
@@ -39,7 +41,11 @@ func (r *Reconciler) observe(ctx context.Context) (observed, error) {
 	if err := r.client.List(ctx, nodes); err != nil {
 		return observed{}, wrap(err, "list nodes")
 	}
-	seen := observed{unreachable: map[string]bool{}}
+	level, err := r.podSecurity(ctx)
+	if err != nil {
+		return observed{}, err
+	}
+	seen := observed{unreachable: map[string]bool{}, namespace: r.env.Namespace, podSecurity: level}
 	for i := range deployments.Items {
 		if deployments.Items[i].Name == manifests.Controller {
 			seen.controller = &deployments.Items[i]

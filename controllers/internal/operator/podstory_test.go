@@ -25,8 +25,8 @@ func (c *cluster) testPods(t *testing.T) {
 		}
 		c.reports(t, name, corev1.ConditionTrue)
 	}
-	metallb := c.metallb(t, v1beta1.MetalLBName)
-	c.awaitChildren(t)
+	metallb := c.metallb(t, v1beta1.MetalLBName, v1beta1.MetalLBSpec{})
+	c.awaitChildren(t, v1beta1.MetalLBSpec{})
 	n1, n2 := c.scheduled(t, "n1"), c.scheduled(t, "n2")
 	controller := c.podOf(t, manifests.Controller, func(corev1.Pod) bool { return true })
 	c.bind(t, controller, "n1")

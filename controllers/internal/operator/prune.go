@@ -7,6 +7,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,13 +23,13 @@ type identity struct {
 }
 
 // prune deletes what the operator made for this MetalLB object, perhaps in an earlier version, and what is not desired.
-func (r *Reconciler) prune(ctx context.Context, owner *v1beta1.MetalLB, desired []client.Object) error {
+func (r *Reconciler) prune(ctx context.Context, owner *v1beta1.MetalLB, desired []client.Object, kinds []schema.GroupVersionKind) error {
 	wanted := make(map[identity]bool, len(desired))
 	for _, object := range desired {
 		wanted[identity{object.GetObjectKind().GroupVersionKind(), client.ObjectKeyFromObject(object)}] = true
 	}
 	var errs []error
-	for _, kind := range manifests.Kinds() {
+	for _, kind := range kinds {
 		objects, err := r.made(ctx, kind, owner)
 		if err != nil {
 			errs = append(errs, err)
@@ -45,11 +47,10 @@ func (r *Reconciler) prune(ctx context.Context, owner *v1beta1.MetalLB, desired 
 // made returns the objects of a kind that carry the operator's label and belong to owner: by owner reference inside its
 // namespace, by label outside of it.
 func (r *Reconciler) made(ctx context.Context, kind schema.GroupVersionKind, owner *v1beta1.MetalLB) ([]client.Object, error) {
-	empty, err := r.client.Scheme().New(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	list, err := r.emptyList(kind)
 	if err != nil {
 		return nil, fmt.Errorf("list what the operator made: %w", err)
 	}
-	list := empty.(client.ObjectList)
 	if err := r.client.List(ctx, list, client.MatchingLabels{manifests.LabelManagedBy: manifests.ManagedBy}); err != nil {
 		return nil, fmt.Errorf("list every %s that the operator made: %w", kind.Kind, err)
 	}
@@ -69,6 +70,21 @@ func (r *Reconciler) made(ctx context.Context, kind schema.GroupVersionKind, own
 		}
 	}
 	return out, nil
+}
+
+// emptyList returns a list for objects of a kind, untyped where the kind has no Go type here.
+func (r *Reconciler) emptyList(kind schema.GroupVersionKind) (client.ObjectList, error) {
+	of := kind.GroupVersion().WithKind(kind.Kind + "List")
+	empty, err := r.client.Scheme().New(of)
+	switch {
+	case runtime.IsNotRegisteredError(err):
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(of)
+		return list, nil
+	case err != nil:
+		return nil, err
+	}
+	return empty.(client.ObjectList), nil
 }
 
 // delete deletes the object that was seen, not one of the same name that came after it.

@@ -43,13 +43,15 @@ type Options struct {
 	Random io.Reader
 }
 
-// Reconciler makes the cluster as a MetalLB object says. It remembers nothing between two calls.
+// Reconciler makes the cluster as a MetalLB object says. It remembers nothing between two calls but since when FRR has been idle. It is for one
+// goroutine.
 type Reconciler struct {
 	client client.Client
 	events events.EventRecorder
 	env    manifests.Environment
 	now    func() time.Time
 	random io.Reader
+	idle   idleness
 }
 
 // New returns a Reconciler.
@@ -70,7 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	case !metallb.DeletionTimestamp.IsZero():
 		return r.remove(ctx, metallb)
 	}
-	problem := r.ensure(ctx, metallb)
+	idleFor, problem := r.ensure(ctx, metallb)
 	seen, err := r.observe(ctx)
 	if err != nil {
 		return reconcile.Result{}, errors.Join(problem, err)
@@ -85,27 +87,25 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: max(after, verdict.lookAgain)}, nil
+	return reconcile.Result{RequeueAfter: soonest(max(after, verdict.lookAgain), idleFor)}, nil
 }
 
-// ensure validates the spec and applies what it stands for. A spec that cannot be used is a condition.Stalled error; what
-// runs then stays as it is.
-func (r *Reconciler) ensure(ctx context.Context, metallb *v1beta1.MetalLB) error {
+// ensure validates the spec and applies what it stands for. It returns after how long that may be something else though nothing happens; 0 is never.
+// A spec that cannot be used is a condition.Stalled error; what runs then stays as it is.
+func (r *Reconciler) ensure(ctx context.Context, metallb *v1beta1.MetalLB) (time.Duration, error) {
 	if wrong := manifests.Validate(metallb.Spec); len(wrong) > 0 {
-		return &condition.Stalled{Reason: v1beta1.ReasonInvalidSpec, Err: fmt.Errorf("MetalLB %s/%s: %w",
+		return 0, &condition.Stalled{Reason: v1beta1.ReasonInvalidSpec, Err: fmt.Errorf("MetalLB %s/%s: %w",
 			metallb.Namespace, metallb.Name, wrong.ToAggregate())}
 	}
 	if err := r.setFinalizer(ctx, metallb, true); err != nil {
-		return err
+		return 0, err
 	}
-	env := r.env
-	secret, err := r.memberlistSecret(ctx)
+	env, lookAgain, err := r.environment(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	env.MemberlistSecret = secret
 	desired := manifests.Desired(metallb.Spec, env)
-	return errors.Join(r.apply(ctx, metallb, desired), r.prune(ctx, metallb, desired))
+	return lookAgain, errors.Join(r.apply(ctx, metallb, desired), r.prune(ctx, metallb, desired, manifests.Kinds(env)))
 }
 
 // setFinalizer adds or removes the finalizer. The patch names a version, because it replaces the whole list, and leaves
@@ -173,6 +173,14 @@ func observedGeneration(metallb *v1beta1.MetalLB) int64 {
 		latest = max(latest, c.ObservedGeneration)
 	}
 	return latest
+}
+
+// soonest is the lesser of two times to wait, of which 0 means for ever.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // wrap adds what was attempted to an error, and leaves no error as it is.

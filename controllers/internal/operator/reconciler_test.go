@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -34,8 +35,10 @@ func TestOperator(t *testing.T) {
 // and removes everything, and writes nothing while at rest.
 func (c *cluster) testInstallation(t *testing.T) {
 	t.Helper()
-	metallb := c.metallb(t, v1beta1.MetalLBName)
-	objects := c.awaitChildren(t)
+	metallb := c.metallb(t, v1beta1.MetalLBName, everyKind())
+	objects := c.awaitChildren(t, everyKind())
+
+	t.Run("there is one of every kind", func(t *testing.T) { hasEveryKind(t, objects) })
 
 	t.Run("every object in the namespace is owned by the MetalLB object", func(t *testing.T) {
 		for _, o := range objects {
@@ -50,7 +53,13 @@ func (c *cluster) testInstallation(t *testing.T) {
 	for _, o := range objects {
 		t.Run(fmt.Sprintf("%T %s is back after it was deleted", o, o.GetName()), func(t *testing.T) { c.comesBack(t, o) })
 	}
+	for _, o := range objects {
+		t.Run(fmt.Sprintf("%T %s has its labels again after they were removed", o, o.GetName()), func(t *testing.T) { c.labelsComeBack(t, o) })
+	}
 	t.Run("what was edited is as before", func(t *testing.T) { c.repairsEdits(t) })
+	t.Run("policies let the pods reach the API server and no more", func(t *testing.T) { c.limitsTheNetwork(t) })
+	t.Run("a namespace that takes no such pods is explained", func(t *testing.T) { c.explainsTheNamespace(t) })
+	t.Run("FRR comes when it is needed and goes a while after that", func(t *testing.T) { c.bringsFRR(t) })
 	t.Run("what the operator made and nobody wants any more goes", func(t *testing.T) { c.prunes(t, metallb) })
 	t.Run("a changed spec changes the pods", func(t *testing.T) { c.follows(t) })
 	t.Run("a spec that cannot be used is named and changes nothing", func(t *testing.T) { c.refuses(t) })
@@ -116,7 +125,7 @@ func (c *cluster) restsAtRest(t *testing.T) {
 		if err = errors.Join(err, c.Get(ctx, key, speaker)); err != nil {
 			return err
 		}
-		if deployment.Status.ObservedGeneration != deployment.Generation || deployment.Status.Replicas != 1 || speaker.Status.ObservedGeneration != speaker.Generation {
+		if deployment.Status.ObservedGeneration != deployment.Generation || deployment.Status.Replicas != *deployment.Spec.Replicas || speaker.Status.ObservedGeneration != speaker.Generation {
 			return fmt.Errorf("of the Deployment: %+v; of the DaemonSet: %+v", deployment.Status, speaker.Status)
 		}
 		return nil
@@ -167,12 +176,12 @@ func (c *cluster) settle(t *testing.T) {
 func (c *cluster) versions(ctx context.Context, t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	for _, o := range append(children(t, c), &v1beta1.MetalLB{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: v1beta1.MetalLBName}}) {
+	for _, o := range append(children(t, c, everyKind()), &v1beta1.MetalLB{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: v1beta1.MetalLBName}}) {
 		name := fmt.Sprintf("%T %s", o, o.GetName())
-		if err := c.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(o), o); client.IgnoreNotFound(err) != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		out[name] = o.GetResourceVersion()
+		out[name] = o.GetResourceVersion() // "" where the spec does not ask for it
 	}
 	return out
 }
@@ -295,6 +304,12 @@ func (c *cluster) follows(t *testing.T) {
 		return pod.Annotations["example.com/a"] == "b" && slices.Contains(pod.Spec.Containers[0].Args, "--log-level=debug") && !gossips(pod)
 	})
 	c.edit(t, func(spec *v1beta1.MetalLBSpec) { *spec = v1beta1.MetalLBSpec{} })
+	for _, o := range []client.Object{
+		&policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: manifests.Controller}},
+		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: manifests.SettingsConfigMap}},
+	} {
+		c.awaitGone(t, o)
+	}
 	await("what is not wanted any more goes", func(pod corev1.PodTemplateSpec) bool {
 		return len(pod.Annotations) == 0 && slices.Contains(pod.Spec.Containers[0].Args, "--log-level=info") && gossips(pod)
 	})
@@ -340,7 +355,7 @@ func (c *cluster) leavesNothing(t *testing.T, metallb *v1beta1.MetalLB) {
 		t.Fatal(err)
 	}
 	c.awaitGone(t, metallb)
-	for _, o := range children(t, c) {
+	for _, o := range children(t, c, everyKind()) {
 		c.awaitGone(t, o)
 	}
 }
@@ -348,12 +363,12 @@ func (c *cluster) leavesNothing(t *testing.T, metallb *v1beta1.MetalLB) {
 // Given a MetalLB object with another name, when the operator sees it, then it says what is wrong and installs nothing.
 func (c *cluster) testMisnamed(t *testing.T) {
 	t.Helper()
-	object := c.metallb(t, "loadbalancer")
+	object := c.metallb(t, "loadbalancer", v1beta1.MetalLBSpec{})
 	found := c.awaitCondition(t, object.Name, v1beta1.ConditionDegraded, metav1.ConditionTrue, `"loadbalancer"`, `"metallb"`)
 	if found.Reason != v1beta1.ReasonIncorrectName {
 		t.Errorf("reason %s", found.Reason)
 	}
-	for _, o := range children(t, c) {
+	for _, o := range children(t, c, everyKind()) {
 		if err := c.Get(t.Context(), client.ObjectKeyFromObject(o), o); client.IgnoreNotFound(err) != nil || err == nil {
 			t.Errorf("%T %s: %v", o, o.GetName(), err)
 		}

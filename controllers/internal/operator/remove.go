@@ -51,7 +51,11 @@ func (r *Reconciler) takeDown(ctx context.Context, metallb *v1beta1.MetalLB) (bo
 			return false, nil
 		}
 	}
-	rest := manifests.Kinds()
+	env := r.env
+	if env.OpenShift, err = r.onOpenShift(); err != nil {
+		return false, err
+	}
+	rest := manifests.Kinds(env)
 	slices.Reverse(rest) // bindings before what they bind
 	return true, r.deleteAll(ctx, metallb, rest, func(o client.Object) bool { return o.GetNamespace() != metallb.Namespace })
 }

@@ -6,7 +6,12 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -46,7 +51,13 @@ func CacheOptions(namespace string) cache.Options {
 			&rbacv1.Role{}:               roles,
 			&rbacv1.RoleBinding{}:        roles,
 			&corev1.Node{}:               {Transform: trimNode},
-			&corev1.Pod{}:                {Label: labels.SelectorFromSet(labels.Set{manifests.LabelApp: manifests.App})},
+			&corev1.ConfigMap{}:          {Transform: trimConfigMap},
+			// The namespace's own labels.
+			&corev1.Namespace{}: {Field: fields.OneTermEqualSelector("metadata.name", namespace)},
+			&discoveryv1.EndpointSlice{}: {Namespaces: map[string]cache.Config{metav1.NamespaceDefault: {
+				LabelSelector: labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: apiServerService}),
+			}}},
+			&corev1.Pod{}: {Label: labels.SelectorFromSet(labels.Set{manifests.LabelApp: manifests.App})},
 			// Not the passwords of BGP sessions.
 			&corev1.Secret{}: {Field: fields.OneTermEqualSelector("metadata.name", manifests.MemberlistSecret)},
 		},
@@ -65,18 +76,57 @@ func trimNode(object any) (any, error) {
 	return trimmed, nil
 }
 
+// trimConfigMap drops the content of ConfigMaps that the operator did not make: that they exist is all that matters.
+func trimConfigMap(object any) (any, error) {
+	if o, ok := object.(*corev1.ConfigMap); ok && o.Labels[manifests.LabelManagedBy] != manifests.ManagedBy {
+		o.Data, o.BinaryData, o.ManagedFields = nil, nil, nil
+	}
+	return object, nil
+}
+
 // SetUp has mgr call the Reconciler for whatever may make the installation differ from what is wanted, or its state from
 // what is reported.
 func (r *Reconciler) SetUp(mgr manager.Manager) error {
 	toInstallation := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 		return []reconcile.Request{r.installation()}
 	})
-	return wrap(builder.ControllerManagedBy(mgr).
+	// Of what asks for FRR only the number counts.
+	comesOrGoes := builder.WithPredicates(predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }})
+	var asking []client.Object
+	for _, kind := range asksForFRR() {
+		object := &metav1.PartialObjectMetadata{}
+		object.SetGroupVersionKind(kind)
+		asking = append(asking, object)
+	}
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	b := builder.ControllerManagedBy(mgr)
+	// A cluster is OpenShift from the start or never.
+	openShift, err := has(mgr.GetRESTMapper(), manifests.SecurityContextConstraints())
+	if err != nil {
+		return err
+	}
+	if openShift {
+		constraints := &unstructured.Unstructured{}
+		constraints.SetGroupVersionKind(manifests.SecurityContextConstraints())
+		b = b.Watches(constraints, toInstallation, builder.WithPredicates(predicate.NewPredicateFuncs(func(o client.Object) bool {
+			return o.GetName() == manifests.SpeakerConstraints
+		})))
+	}
+	for _, object := range asking {
+		b = b.Watches(object, toInstallation, comesOrGoes)
+	}
+	return wrap(b.
 		Named("metallb").
 		// The operator's own status updates do not come back to it.
 		For(&v1beta1.MetalLB{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&corev1.ServiceAccount{}).
 		Owns(&corev1.Secret{}).
+		Owns(&networkingv1.NetworkPolicy{}).
+		Owns(&policyv1.PodDisruptionBudget{}).
+		Watches(&corev1.ConfigMap{}, toInstallation, builder.WithPredicates(configMapPredicate())).
+		Watches(&discoveryv1.EndpointSlice{}, toInstallation).
+		Watches(namespace, toInstallation, builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Owns(&appsv1.Deployment{}).
 		Owns(&appsv1.DaemonSet{}).
 		Watches(&rbacv1.ClusterRole{}, toInstallation).
@@ -97,6 +147,21 @@ func (r *Reconciler) SetUp(mgr manager.Manager) error {
 // installation is the one object that is acted upon.
 func (r *Reconciler) installation() reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: r.env.Namespace, Name: v1beta1.MetalLBName}}
+}
+
+// configMapPredicate lets through the operator's own, and the one that asks for FRR when it comes or goes.
+func configMapPredicate() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { return concerns(e.Object) },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			return concerns(e.ObjectOld) && e.ObjectNew.GetName() != extrasConfigMap
+		},
+		DeleteFunc: func(e event.DeleteEvent) bool { return concerns(e.Object) },
+	}
+}
+
+func concerns(configMap client.Object) bool {
+	return configMap.GetName() == extrasConfigMap || configMap.GetLabels()[manifests.LabelManagedBy] == manifests.ManagedBy
 }
 
 // podPredicate lets through what changes how a pod is reported.

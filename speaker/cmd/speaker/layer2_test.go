@@ -14,6 +14,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/api/v1beta2"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/wire"
 	"github.com/seed-551707bd/metallb-operator/test/segment"
 
@@ -53,6 +55,25 @@ func TestGivenTwoSpeakersWhenTheOwnerIsTerminatedThenItStopsFirstAndTheOtherAnsw
 		if c.mac == first.mac {
 			t.Errorf("%s claims the address %v after the other node", owner.node, c.at.Sub(second.at))
 		}
+	}
+}
+
+func TestGivenASpeakerWithoutFRRWhenABGPPeerComesThenItGoesOnAnsweringAndSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	l := newLAN(t, "node1")
+	l.service("web", web.String())
+	l.speaker("node1", "--without-frr").awaitReady()
+	first := l.client.mustAsk(web)
+	l.awaitState(isValid)
+	l.create(&v1beta2.BGPPeer{ObjectMeta: named("router"), Spec: v1beta2.BGPPeerSpec{MyASN: 64500, PeerASN: 64512, PeerAddress: "192.0.2.200"}})
+	l.awaitState(func(s v1beta1.ConfigurationStateStatus) error {
+		if s.Result != v1beta1.ConfigurationUnknown || !strings.Contains(s.ErrorSummary, "started without FRR") {
+			return fmt.Errorf("ConfigurationState is %+v", s)
+		}
+		return nil
+	})
+	if again := l.client.mustAsk(web); again.mac != first.mac {
+		t.Errorf("%s answers, before it was %s", again.mac, first.mac)
 	}
 }
 

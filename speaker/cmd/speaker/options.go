@@ -34,6 +34,8 @@ type Options struct {
 	StatusWrites float32
 	// ReloaderSocket is the unix socket of the reloader, the program that gives FRR its configuration.
 	ReloaderSocket string
+	// WithoutFRR says that there is no FRR beside this program, for nodes that announce on layer 2 alone.
+	WithoutFRR bool
 	// Members is how to gossip with the other speakers, nil when that is off: then every node counts as one whose speaker is alive.
 	Members *members.Options
 	// MemberLabels select the pods of the speakers in the namespace.
@@ -84,6 +86,7 @@ func parse(args []string, getenv func(string) string) (Options, error) {
 	flags.UintVar(&o.ListenPort, "bgp-listen-port", 0, "TCP port on which bgpd accepts sessions that routers open, as it was started; 0 for none")
 	flags.StringVar(&o.Host, "host", getenv("METALLB_HOST"), "address to serve metrics on, empty for all (environment METALLB_HOST)")
 	flags.StringVar(&o.ReloaderSocket, "reloader-socket", or(getenv("METALLB_RELOADER_SOCKET"), defaultSocket), "unix socket of the reloader (environment METALLB_RELOADER_SOCKET)")
+	flags.BoolVar(&o.WithoutFRR, "without-frr", false, "there is no FRR beside this program: announce on layer 2 alone")
 	interval := flags.String("l2-announce-interval", or(getenv("METALLB_L2_ANNOUNCE_INTERVAL"), "0s"),
 		"time between announcements of an address on layer 2 after those that follow its gain, 0s for none (environment METALLB_L2_ANNOUNCE_INTERVAL)")
 	excludedNodes := flags.String("l2-exclude-nodes", "", "nodes that answer on layer 2 only for what no other can, separated by commas: "+states())
@@ -164,6 +167,9 @@ func (o *Options) Validate() error {
 		if name.value == "" {
 			wrong = append(wrong, fmt.Errorf("%s is empty and %s is not set: wanted a name", name.flag, name.variable))
 		}
+	}
+	if o.WithoutFRR && o.ListenPort != 0 {
+		wrong = append(wrong, fmt.Errorf("--bgp-listen-port is %d where --without-frr is set: there is no bgpd to listen", o.ListenPort))
 	}
 	if o.ReloaderSocket == "" {
 		wrong = append(wrong, errors.New("--reloader-socket is empty: wanted a path"))

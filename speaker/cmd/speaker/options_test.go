@@ -53,12 +53,13 @@ func TestGivenMetalLBsFlagsAndVariablesWhenParsedThenTheyAreUnderstoodOrNamedAsW
 
 func TestGivenWrongOptionsWhenParsedThenTheErrorNamesEachWithWhatIsWanted(t *testing.T) {
 	silence(t)
-	_, err := parse([]string{"--port=70000", "--health-probe-port=0", "--pprof-bind-address=here", "--reloader-socket=", "--tls-min-version=SSL"}, env())
+	_, err := parse([]string{"--port=70000", "--health-probe-port=0", "--pprof-bind-address=here", "--reloader-socket=", "--tls-min-version=SSL",
+		"--without-frr", "--bgp-listen-port=179"}, env())
 	if err == nil {
 		t.Fatal("wrong options are accepted")
 	}
 	for _, text := range []string{"METALLB_NODE_NAME", "METALLB_NAMESPACE", "--port is 70000: wanted", "--health-probe-port is 0: wanted", `--pprof-bind-address is "here": wanted`,
-		"--tls-min-version is \"SSL\": wanted"} {
+		"--tls-min-version is \"SSL\": wanted", "--bgp-listen-port is 179 where --without-frr is set"} {
 		if !strings.Contains(err.Error(), text) {
 			t.Errorf("error %v lacks %q", err, text)
 		}

@@ -92,9 +92,9 @@ func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.
 	if err != nil {
 		return err
 	}
-	reloader := frr.New(s.ReloaderSocket)
-	defer reloader.Close()
-	routes := sent.New(reloader, s.log)
+	daemons, bgp := s.connectFRR()
+	defer daemons.Close()
+	routes := sent.New(daemons, s.log)
 	measured := publish.NewMetrics(s.Node, source.Updates)
 	publisher, err := publish.New(working, publish.Options{
 		Node: s.Node, Namespace: s.Namespace, Pod: s.Pod,
@@ -104,7 +104,7 @@ func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.
 		return err
 	}
 	for _, c := range []prometheus.Collector{
-		measured, routes, publish.NewSessions(reloader, measured.InForce), publish.NewLayer2Metrics(layer2.responder, layer2.membership()),
+		measured, routes, publish.NewSessions(daemons, measured.InForce), publish.NewLayer2Metrics(layer2.responder, layer2.membership()),
 	} {
 		if err := s.metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
@@ -112,11 +112,11 @@ func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.
 		defer s.metrics.Unregister(c)
 	}
 	reporter := sessions.New(sessions.Options{
-		Node: s.Node, Namespace: s.Namespace, Pod: s.Pod, FRR: reloader, Client: s.answers, Seen: routes.See, Log: s.log,
+		Node: s.Node, Namespace: s.Namespace, Pod: s.Pod, FRR: daemons, Client: s.answers, Seen: routes.See, Log: s.log,
 	})
 	loop := node.New(node.Options{
 		Node: s.Node, IgnoreExcludeLabel: s.IgnoreExcludeLB, Conf: s.conf(),
-		Trigger: trigger, Source: source, FRR: reloader, Layer2: layer2.responder, Membership: layer2.membership(),
+		Trigger: trigger, Source: source, FRR: bgp, Layer2: layer2.responder, Membership: layer2.membership(),
 		Publisher: node.Publishers{publisher, routes, reporter}, Observe: publisher.Observe, Drain: s.Drain, Log: s.log,
 	})
 	s.running.Store(&running{loop: loop, layer2: layer2})
@@ -141,6 +141,22 @@ func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.
 		return nil
 	})
 	return tasks.Wait()
+}
+
+// frrClient is what the parts of the speaker need of FRR and its reloader.
+type frrClient interface {
+	node.FRR
+	sessions.FRR
+	Close()
+}
+
+// connectFRR returns who asks FRR, and the same for who gives it its configuration, nil where there is no FRR.
+func (s *speaker) connectFRR() (frrClient, node.FRR) {
+	if s.WithoutFRR {
+		return frr.Absent{}, nil
+	}
+	reloader := frr.New(s.ReloaderSocket)
+	return reloader, reloader
 }
 
 // answerProbes answers the AddressProbes for this node until ctx ends. It has a cache of its own: where their kind is missing, as while an

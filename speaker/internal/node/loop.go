@@ -30,7 +30,8 @@ type Options struct {
 
 	Trigger Trigger
 	Source  Source
-	FRR     FRR
+	// FRR is nil where the speaker runs without: then nothing is announced by BGP, and it is reported where that is wanted.
+	FRR FRR
 	// Layer2 answers for addresses, and Membership tells which speakers are alive, nil when they do not gossip: then every node counts. Who
 	// owns it pulls the Trigger when its Snapshot changes.
 	Layer2     Layer2
@@ -116,7 +117,9 @@ func (l *Loop) Start(ctx context.Context) error {
 	l.Log.InfoContext(ctx, "all objects seen, deciding what to announce", "op", "startup", "node", l.Node)
 	l.health.synced.Store(true)
 	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.Go(func() error { l.watchFRR(ctx); return nil })
+	if l.FRR != nil {
+		tasks.Go(func() error { l.watchFRR(ctx); return nil })
+	}
 	tasks.Go(func() error { l.passes(ctx); return nil })
 	defer l.applying.Wait()
 	return tasks.Wait()
@@ -287,6 +290,13 @@ func (l *Loop) try(ctx context.Context, decided announce.Node, start time.Time, 
 	report.Node = decided
 	if len(decided.BGP.Routers) == 0 {
 		l.health.ready.Store(true)
+	}
+	if l.FRR == nil {
+		report.Outcome = Absent
+		if report.InForce = len(decided.BGP.Routers)+len(decided.BGP.Snippets) == 0; report.InForce {
+			report.Outcome = Applied
+		}
+		return 0
 	}
 	conf, err := l.renderer.Render(decided.BGP)
 	l.spent += time.Since(start)

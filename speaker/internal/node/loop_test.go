@@ -191,6 +191,8 @@ type bench struct {
 	drain      node.DrainOptions
 	membership node.Membership
 	observe    func(frr.Event)
+	// alone leaves the loop without FRR.
+	alone bool
 }
 
 // run runs a loop in a bubble of its own time; then is called once the loop waits for the source to have synced.
@@ -202,11 +204,15 @@ func run(t *testing.T, setUp func(*bench), then func(*bench)) {
 		if setUp != nil {
 			setUp(b)
 		}
-		b.loop = node.New(node.Options{
+		o := node.Options{
 			Node: "n1", Conf: frrconf.Options{Hostname: "n1"}, Trigger: trigger,
 			Source: b.source, FRR: b.reloader, Publisher: b.publisher, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 			Drain: b.drain, Membership: b.membership, Observe: b.observe,
-		})
+		}
+		if b.alone {
+			o.FRR = nil
+		}
+		b.loop = node.New(o)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- b.loop.Start(ctx) }()
@@ -524,6 +530,34 @@ func TestGivenANodeWithoutPeersWhenItStartsThenItIsReadyEvenWithoutFRRAndStillTr
 		}
 		if len(b.got()) == 0 {
 			t.Error("the empty configuration was not applied: peers of an earlier one would stay")
+		}
+	})
+}
+
+func TestGivenASpeakerWithoutFRRWhenAPeerComesThenItIsReadyBeforeAndSaysWhatIsMissingAfter(t *testing.T) {
+	run(t, func(b *bench) {
+		b.alone = true
+		b.view.Raw.Peers = nil
+		close(b.synced)
+	}, func(b *bench) {
+		if err := b.loop.Ready(nil); err != nil {
+			t.Errorf("not ready: %v", err)
+		}
+		if r := b.last(t); r.Outcome != node.Applied || !r.InForce {
+			t.Errorf("without a peer: %+v", r)
+		}
+		b.source.mu.Lock()
+		b.view.Raw.Peers = []intent.RawPeer{{Meta: intent.Meta{Namespace: "ns", Name: "router", UID: "1", Generation: 1}, MyASN: 64500, PeerASN: 64512, PeerAddress: "192.0.2.2"}}
+		b.view.Version++
+		b.view.ConfigVersion++
+		b.source.mu.Unlock()
+		b.trigger.Pull()
+		synctest.Wait()
+		if r := b.last(t); r.Outcome != node.Absent || r.InForce {
+			t.Errorf("with a peer: %+v", r)
+		}
+		if err := b.loop.Ready(nil); err != nil {
+			t.Errorf("what worked is taken away: %v", err)
 		}
 	})
 }

@@ -38,6 +38,8 @@ const (
 	Unreachable
 	// Failed means: anything else went wrong. What ran before runs on.
 	Failed
+	// Absent means: BGP is wanted, and the speaker was started without FRR.
+	Absent
 	// Pending means: FRR is being given the configuration, or is about to be. What comes of it is in a later Report.
 	Pending
 )

@@ -74,6 +74,9 @@ func judge(s standing) verdict {
 	case node.Failed:
 		v.result, v.reason = v1beta1.ConfigurationUnknown, v1beta1.ReasonUnknownError
 		first = "the configuration could not be applied; FRR keeps running what it runs: " + r.Words
+	case node.Absent:
+		v.result, v.reason = v1beta1.ConfigurationUnknown, v1beta1.ReasonInfraError
+		first = "BGP is wanted and this node's speaker was started without FRR: the operator replaces its pod by one with FRR, one node after the other"
 	case node.Applied, node.Pending:
 	}
 	if r.Away != "" && first == "" {

@@ -2,9 +2,12 @@ package manifests
 
 import (
 	"maps"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -13,28 +16,42 @@ import (
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 )
 
-// Kinds lists every kind of object that Desired returns, in the order in which it does. Whoever removes what is no longer
+// Kinds lists every kind of object that Desired returns, in an order in which it can be created. Whoever removes what is no longer
 // wanted looks through these.
-func Kinds() []schema.GroupVersionKind {
-	return []schema.GroupVersionKind{
+func Kinds(env Environment) []schema.GroupVersionKind {
+	kinds := []schema.GroupVersionKind{
 		corev1.SchemeGroupVersion.WithKind("ServiceAccount"),
 		rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),
 		rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"),
 		rbacv1.SchemeGroupVersion.WithKind("Role"),
 		rbacv1.SchemeGroupVersion.WithKind("RoleBinding"),
 		corev1.SchemeGroupVersion.WithKind("Secret"),
+		corev1.SchemeGroupVersion.WithKind("ConfigMap"),
+		networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"),
+		policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"),
 		appsv1.SchemeGroupVersion.WithKind("Deployment"),
 		appsv1.SchemeGroupVersion.WithKind("DaemonSet"),
 	}
+	if env.OpenShift {
+		kinds = append(kinds, SecurityContextConstraints())
+	}
+	return kinds
 }
 
 // Desired returns every object that an installation with this spec consists of, complete with kind and labels, in an order
 // in which they can be created. The spec must have passed Validate. The same arguments give the same objects.
 func Desired(spec v1beta1.MetalLBSpec, env Environment) []client.Object {
-	accounts := []client.Object{serviceAccount(Controller, env), serviceAccount(Speaker, env)}
-	objects := append(accounts, access(env)...)
-	objects = append(objects, memberlistSecret(env), controllerDeployment(spec, env), speakerDaemonSet(spec, env))
-	return objects
+	env = env.with(spec.Ports)
+	return slices.Concat(
+		[]client.Object{serviceAccount(Controller, env), serviceAccount(Speaker, env)},
+		access(env),
+		[]client.Object{memberlistSecret(env)},
+		speakerSettings(spec, env),
+		constraints(env),
+		networkPolicies(env),
+		disruptionBudget(spec, env),
+		[]client.Object{controllerDeployment(spec, env), speakerDaemonSet(spec, env)},
+	)
 }
 
 func serviceAccount(component string, env Environment) *corev1.ServiceAccount {

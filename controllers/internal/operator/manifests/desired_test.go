@@ -28,6 +28,8 @@ func environment() manifests.Environment {
 		HealthPort:       17472,
 		MemberPort:       7946,
 		MemberlistSecret: []byte("c2VjcmV0"),
+		APIServerPorts:   []int32{443, 6443},
+		OperatorPorts:    []int32{8080, 9443},
 	}
 }
 
@@ -46,6 +48,14 @@ func TestDesiredMatchesFile(t *testing.T) {
 			compareWithFile(t, strings.TrimSuffix(input, ".in.yaml")+".yaml", toYAML(t, manifests.Desired(spec, environment())))
 		})
 	}
+}
+
+// Given a cluster in which nothing asks for BGP, when the objects of an empty spec are built, then they are those of the file: the speakers' pods
+// have no FRR, and nothing of it.
+func TestDesiredWithoutBGPMatchesFile(t *testing.T) {
+	env := environment()
+	env.FRRIdle = true
+	compareWithFile(t, "testdata/layer2.yaml", toYAML(t, manifests.Desired(v1beta1.MetalLBSpec{}, env)))
 }
 
 // Given one spec, when its objects are built twice, then they are equal, and each has a kind and a name no other has.

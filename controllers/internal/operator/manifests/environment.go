@@ -2,7 +2,11 @@
 // environment into typed objects, Validate says what of a spec cannot be used. It reads and writes nothing.
 package manifests
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+)
 
 // Names of the objects, as in MetalLB's own manifests, so that its users' commands work unchanged.
 const (
@@ -45,7 +49,7 @@ const (
 	ManagedBy = "metallb-operator"
 )
 
-// Environment is what Desired needs to know besides the spec. No field may be empty.
+// Environment is what Desired needs to know besides the spec. No field may be empty but those that say so.
 type Environment struct {
 	// Namespace is where the MetalLB object and all its pods live.
 	Namespace string
@@ -62,4 +66,31 @@ type Environment struct {
 	MemberPort int32
 	// MemberlistSecret is the content of the key MemberlistKey: random, made once and kept.
 	MemberlistSecret []byte
+	// FRRIdle says that nothing in the cluster asks for BGP, so that FRR may be left out of the speakers' pods where the spec does not want it.
+	FRRIdle bool
+	// APIServerPorts are the TCP ports by which pods reach the API server: that of its Service and those behind it, sorted. Where it is empty
+	// nobody is kept from connecting to anything.
+	APIServerPorts []int32
+	// OperatorPorts are the TCP ports that the operator's own pod serves on, sorted. Where it is empty there is no policy for that pod.
+	OperatorPorts []int32
+	// OpenShift says that the cluster has OpenShift's SecurityContextConstraints.
+	OpenShift bool
+	// NoNetworkPolicies leaves NetworkPolicies to the user.
+	NoNetworkPolicies bool
+}
+
+// with returns the environment with the ports that the spec has in place of the usual ones.
+func (e Environment) with(ports *v1beta1.Ports) Environment {
+	if ports == nil {
+		return e
+	}
+	for _, p := range []struct {
+		wanted *int32
+		to     *int32
+	}{{ports.Metrics, &e.MetricsPort}, {ports.Health, &e.HealthPort}, {ports.Memberlist, &e.MemberPort}} {
+		if p.wanted != nil {
+			*p.to = *p.wanted
+		}
+	}
+	return e
 }

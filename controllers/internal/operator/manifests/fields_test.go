@@ -19,6 +19,8 @@ import (
 // withoutEffect are the fields of the spec that change no object, and why.
 var withoutEffect = map[string]string{
 	"Image":                          "deprecated in the API: images are set on the operator",
+	"FRR":                            "in a cluster that asks for BGP FRR runs anyway; TestFRR has the others",
+	"BGPDebounceTimeout":             "accepted for compatibility: nothing waits",
 	"BGPBackend":                     "FRR runs whatever it says; Substituted tells when that differs",
 	"LoadBalancerAlsoUnclassed":      "without a class the Services without one are served anyway; with one it is in testdata",
 	"FRRK8sConfig.AlwaysBlock":       "for a backend that is not run",
@@ -28,7 +30,7 @@ var withoutEffect = map[string]string{
 
 // settings hold one value other than the zero value for every type of field that the spec has.
 var settings = []any{
-	"info", v1beta1.LogLevelDebug, v1beta1.BGPBackendNative, v1beta1.FencingStrict, v1beta1.BGPShutdownWithdraw, []v1beta1.NodeImpairment{v1beta1.NodeNotReady}, true, []string{"10.0.0.0/8"}, map[string]string{"example.com/a": "b"},
+	"info", v1beta1.LogLevelDebug, v1beta1.BGPBackendNative, v1beta1.FencingStrict, v1beta1.BGPShutdownWithdraw, v1beta1.FRRAlways, []corev1.LocalObjectReference{{Name: "registry"}}, []v1beta1.NodeImpairment{v1beta1.NodeNotReady}, true, []string{"10.0.0.0/8"}, map[string]string{"example.com/a": "b"},
 	[]corev1.Toleration{{Key: "example.com/a", Operator: corev1.TolerationOpExists}},
 	&corev1.Affinity{PodAffinity: &corev1.PodAffinity{}},
 	&corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}},

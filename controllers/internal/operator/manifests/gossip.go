@@ -18,7 +18,8 @@ const (
 	settingsPath    = "/etc/metallb"
 )
 
-// Files that users may give to the speakers, by ConfigMaps of their own in the namespace. The operator neither makes nor reads them.
+// Files that users may give to the speakers, by ConfigMaps of their own in the namespace. The operator neither makes nor reads them. What the
+// spec says takes their place, from SettingsConfigMap.
 const (
 	// ExcludeConfigMap holds, in ExcludeFile, the links that are never used for layer 2.
 	ExcludeConfigMap = "metallb-excludel2"
@@ -61,7 +62,14 @@ func memberKey() corev1.Volume {
 
 // settings are the files that users may give, in one volume because one lies below the folder of the other. A ConfigMap that is not there, or
 // lacks the key, is an empty folder and holds up no pod.
-func settings() corev1.Volume {
+func settings(spec v1beta1.MetalLBSpec) corev1.Volume {
+	exclude, tuning := ExcludeConfigMap, TuningConfigMap
+	if len(spec.Layer2ExcludeInterfaces) > 0 {
+		exclude = SettingsConfigMap
+	}
+	if len(tuningOf(spec)) > 0 || memberlistOf(spec).WAN {
+		tuning = SettingsConfigMap
+	}
 	file := func(name, key, path string) corev1.VolumeProjection {
 		return corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{
 			LocalObjectReference: corev1.LocalObjectReference{Name: name},
@@ -72,8 +80,8 @@ func settings() corev1.Volume {
 	return corev1.Volume{Name: settingsVolume, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
 		DefaultMode: new(int32(0o444)),
 		Sources: []corev1.VolumeProjection{
-			file(ExcludeConfigMap, ExcludeFile, ExcludeFile),
-			file(TuningConfigMap, TuningFile, "memberlist/"+TuningFile),
+			file(exclude, ExcludeFile, ExcludeFile),
+			file(tuning, TuningFile, "memberlist/"+TuningFile),
 		},
 	}}}
 }
@@ -89,6 +97,9 @@ func layer2Args(spec v1beta1.MetalLBSpec) []string {
 	}
 	if fencing := memberlistOf(spec).Fencing; fencing != "" && gossips(spec) {
 		args = append(args, "--ml-fencing="+fencingFlag(fencing))
+	}
+	if memberlistOf(spec).WAN && gossips(spec) {
+		args = append(args, "--ml-wan-config")
 	}
 	return args
 }

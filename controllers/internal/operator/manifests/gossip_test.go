@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -17,7 +18,12 @@ import (
 // speakerOf returns the speakers' pod and in it the speaker's container.
 func speakerOf(t *testing.T, spec v1beta1.MetalLBSpec) (corev1.PodSpec, corev1.Container) {
 	t.Helper()
-	for _, o := range manifests.Desired(spec, environment()) {
+	return speakerIn(t, spec, environment())
+}
+
+func speakerIn(t *testing.T, spec v1beta1.MetalLBSpec, env manifests.Environment) (corev1.PodSpec, corev1.Container) {
+	t.Helper()
+	for _, o := range manifests.Desired(spec, env) {
 		if pod, ok := podSpec(o); ok && o.GetName() == manifests.Speaker {
 			return pod, pod.Containers[slices.IndexFunc(pod.Containers, func(c corev1.Container) bool { return c.Name == manifests.Speaker })]
 		}
@@ -90,6 +96,7 @@ func TestGivenSettingsOfLayer2WhenBuiltThenTheSpeakerIsToldByItsFlags(t *testing
 		"repeated":               {interval(90 * time.Second), []string{"--l2-announce-interval=1m30s"}},
 		"repeated never":         {interval(0), nil},
 		"excluded, in any order": {exclude("Unschedulable", "NotReady"), []string{"--l2-exclude-nodes=NotReady,Unschedulable"}},
+		"far away":               {v1beta1.MetalLBSpec{Memberlist: &v1beta1.MemberlistConfig{WAN: true}}, []string{"--ml-wan-config"}},
 		"excluded, for one":      {exclude("OutOfService"), []string{"--l2-exclude-nodes=OutOfService"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,5 +131,50 @@ func TestGivenNoConfigMapOfUsersWhenBuiltThenOnlyTheKeyIsNeededToStart(t *testin
 	}
 	if diff := cmp.Diff([]string{"metallb-excludel2 /etc/metallb/excludel2.yaml", "metallb-memberlist /etc/metallb/memberlist/config.json"}, files); diff != "" {
 		t.Errorf("files of users (-wanted +found):\n%s", diff)
+	}
+}
+
+// What the spec says takes the place of the users' ConfigMaps. Links are followed by speakers that run; settings of the gossip are read by those that
+// start, so that a change of these must change the pods.
+func TestGivenLinksAndGossipInTheSpecWhenBuiltThenTheirFilesAreTheOperators(t *testing.T) {
+	of := func(interval time.Duration, links ...string) v1beta1.MetalLBSpec {
+		return v1beta1.MetalLBSpec{Layer2ExcludeInterfaces: links, Memberlist: &v1beta1.MemberlistConfig{
+			ProbeInterval: &metav1.Duration{Duration: interval}, ProbeTimeout: &metav1.Duration{Duration: time.Second},
+			SuspicionMult: new(int32(3)), GossipInterval: &metav1.Duration{Duration: 150 * time.Millisecond},
+		}}
+	}
+	first := of(2*time.Second, "^a$", `^b\d+$`)
+	wanted := map[string]string{
+		"excludel2.yaml": `{"announcedInterfacesToExclude":["^a$","^b\\d+$"]}`,
+		"config.json":    `{"GossipInterval":"150ms","ProbeInterval":"2s","ProbeTimeout":"1s","SuspicionMult":3}`,
+	}
+	if diff := cmp.Diff(wanted, find[*corev1.ConfigMap](manifests.Desired(first, environment())).Data); diff != "" {
+		t.Errorf("files (-wanted +found):\n%s", diff)
+	}
+	pod, _ := speakerOf(t, first)
+	for _, v := range pod.Volumes {
+		if v.Name != "settings" {
+			continue
+		}
+		for _, source := range v.Projected.Sources {
+			if source.ConfigMap.Name != manifests.SettingsConfigMap {
+				t.Errorf("file %s is that of ConfigMap %s", source.ConfigMap.Items[0].Path, source.ConfigMap.Name)
+			}
+		}
+	}
+	template := func(spec v1beta1.MetalLBSpec) corev1.PodTemplateSpec {
+		return find[*appsv1.DaemonSet](manifests.Desired(spec, environment())).Spec.Template
+	}
+	if diff := cmp.Diff(template(first), template(of(2*time.Second, "^c$"))); diff != "" {
+		t.Errorf("other links replace pods:\n%s", diff)
+	}
+	if cmp.Equal(template(first), template(of(3*time.Second, "^a$"))) {
+		t.Error("other settings of the gossip replace no pods")
+	}
+	off := first
+	off.Memberlist = &v1beta1.MemberlistConfig{Disabled: true, ProbeInterval: first.Memberlist.ProbeInterval}
+	off.Layer2ExcludeInterfaces = nil
+	if found, ok := seek[*corev1.ConfigMap](manifests.Desired(off, environment())); ok {
+		t.Errorf("without gossip there is still %v", found.Data)
 	}
 }

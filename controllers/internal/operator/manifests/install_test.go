@@ -118,17 +118,27 @@ func TestOperatorHoldsWhatItGrants(t *testing.T) {
 // it.
 func TestOperatorMayWriteWhatItWants(t *testing.T) {
 	cluster, inNamespace := operatorRules(build(t, "config/default"))
-	for _, o := range manifests.Desired(v1beta1.MetalLBSpec{}, environment()) {
+	env := environment()
+	env.OpenShift = true
+	for _, o := range manifests.Desired(readSpec(t, "testdata/full.in.yaml"), env) {
 		kind, held := o.GetObjectKind().GroupVersionKind(), cluster
 		if o.GetNamespace() == environment().Namespace {
 			held = slices.Concat(inNamespace, cluster)
 		}
 		for _, verb := range []string{"create", "get", "list", "watch", "patch", "delete"} {
-			if !allows(held, atom{kind.Group, strings.ToLower(kind.Kind) + "s", o.GetName(), verb}) {
+			if !allows(held, atom{kind.Group, pluralOf(kind.Kind), o.GetName(), verb}) {
 				t.Errorf("the operator may not %s %s %s", verb, kind.Kind, o.GetName())
 			}
 		}
 	}
+}
+
+// pluralOf is the name of the resource of a kind.
+func pluralOf(kind string) string {
+	if kind, ok := strings.CutSuffix(strings.ToLower(kind), "policy"); ok {
+		return kind + "policies"
+	}
+	return strings.TrimSuffix(strings.ToLower(kind), "s") + "s"
 }
 
 // operatorRules returns the rules that are bound to the operator's ServiceAccount, in the cluster and in its namespace.
@@ -246,13 +256,21 @@ func wantImages(t *testing.T, objects []client.Object, programs, frr string) {
 }
 
 func find[T client.Object](objects []client.Object) T {
+	found, ok := seek[T](objects)
+	if !ok {
+		panic(fmt.Sprintf("no %T among the objects", found))
+	}
+	return found
+}
+
+// seek returns the first of objects that is a T, if there is one.
+func seek[T client.Object](objects []client.Object) (found T, ok bool) {
 	for _, o := range objects {
-		if o, ok := o.(T); ok {
-			return o
+		if found, ok = o.(T); ok {
+			return found, true
 		}
 	}
-	var none T
-	panic(fmt.Sprintf("no %T among the objects", none))
+	return found, false
 }
 
 // build runs kustomize, the version that tools/go.mod pins, on a folder of the project and decodes the result strictly.

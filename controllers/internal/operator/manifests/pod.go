@@ -25,15 +25,16 @@ const userID = 65532
 const apiAccessVolume = "api-access"
 
 // podTemplate returns what the pods of both components have in common. No container gets the API token by itself.
-func podTemplate(component string, config v1beta1.PodConfig) corev1.PodTemplateSpec {
+func podTemplate(component string, spec v1beta1.MetalLBSpec, config v1beta1.PodConfig) corev1.PodTemplateSpec {
 	template := corev1.PodTemplateSpec{
-		ObjectMeta: metav1.ObjectMeta{Labels: podLabels(component), Annotations: merged(nil, config.Annotations)},
+		ObjectMeta: metav1.ObjectMeta{Labels: merged(config.Labels, podLabels(component)), Annotations: merged(nil, config.Annotations)},
 		Spec: corev1.PodSpec{
 			ServiceAccountName:           component,
 			AutomountServiceAccountToken: new(bool),
 			EnableServiceLinks:           new(bool),
 			PriorityClassName:            config.PriorityClassName,
 			Affinity:                     config.Affinity,
+			ImagePullSecrets:             spec.ImagePullSecrets,
 			SecurityContext: &corev1.PodSecurityContext{
 				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
@@ -105,6 +106,9 @@ func programArgs(spec v1beta1.MetalLBSpec, env Environment) []string {
 		"--health-probe-port=" + strconv.Itoa(int(env.HealthPort)),
 		"--log-level=" + string(level),
 	}
+	if spec.IgnoreExcludeLB {
+		args = append(args, "--ignore-exclude-lb")
+	}
 	return slices.Concat(args, classArgs(spec), listenArgs(spec))
 }
 
@@ -171,6 +175,14 @@ func requests(cpu, memory string) corev1.ResourceRequirements {
 	return corev1.ResourceRequirements{Requests: corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory),
 	}}
+}
+
+// resourcesOr returns what the spec wants for a container, else what is usual.
+func resourcesOr(wanted *corev1.ResourceRequirements, usual corev1.ResourceRequirements) corev1.ResourceRequirements {
+	if wanted != nil {
+		return *wanted
+	}
+	return usual
 }
 
 // tolerations lets pods run on control-plane nodes, besides what the spec says.

@@ -51,14 +51,37 @@ func speakerDaemonSet(spec v1beta1.MetalLBSpec, env Environment) *appsv1.DaemonS
 
 func speakerPod(spec v1beta1.MetalLBSpec, env Environment) corev1.PodTemplateSpec {
 	config := configOf(spec.SpeakerConfig)
-	template := podTemplate(Speaker, config)
+	template := podTemplate(Speaker, spec, config)
 	pod := &template.Spec
 	pod.HostNetwork = true
 	// The node's resolver: the pod has the node's network, and must come up before the cluster's DNS can.
 	pod.DNSPolicy = corev1.DNSDefault
 	pod.NodeSelector = nodeSelector(spec.NodeSelector)
 	pod.Tolerations = tolerations(spec.SpeakerTolerations)
-	pod.TerminationGracePeriodSeconds = new(int64(terminationSeconds + shutdownWait(spec)))
+	pod.TerminationGracePeriodSeconds = new(int64(terminationSeconds))
+	pod.Containers = []corev1.Container{speakerContainer(spec, config, env)}
+	if withFRR(spec, env) {
+		addFRR(pod, spec, env)
+	}
+	pod.Volumes = append(pod.Volumes, settings(spec))
+	if gossips(spec) {
+		pod.Volumes = append(pod.Volumes, memberKey())
+	}
+	if sum := tuningSum(spec); sum != "" {
+		template.Annotations = merged(template.Annotations, map[string]string{tuningAnnotation: sum})
+	}
+	forOpenShift(&template, Speaker, env)
+	return template
+}
+
+// withFRR says whether FRR is to run beside the speakers.
+func withFRR(spec v1beta1.MetalLBSpec, env Environment) bool {
+	return !env.FRRIdle || spec.FRR == v1beta1.FRRAlways || spec.BGPListenPort != nil
+}
+
+// addFRR adds to a speaker's pod all that BGP takes.
+func addFRR(pod *corev1.PodSpec, spec v1beta1.MetalLBSpec, env Environment) {
+	*pod.TerminationGracePeriodSeconds += int64(shutdownWait(spec))
 	pod.Volumes = append(pod.Volumes,
 		// In memory: the configuration of FRR holds the passwords of BGP sessions, which belong on no disk.
 		inMemory(frrConfigVolume, "64Mi"),
@@ -66,14 +89,9 @@ func speakerPod(spec v1beta1.MetalLBSpec, env Environment) corev1.PodTemplateSpe
 		inMemory(scratchVolume, "64Mi"),
 		onDisk(frrCrashVolume),
 		onDisk(reloaderVolume),
-		settings(),
 	)
-	if gossips(spec) {
-		pod.Volumes = append(pod.Volumes, memberKey())
-	}
 	pod.InitContainers = []corev1.Container{installReloader(env), prepareFRR(spec, env)}
-	pod.Containers = []corev1.Container{speakerContainer(spec, config, env), frrContainer(spec, env), reloaderContainer(spec, env)}
-	return template
+	pod.Containers = append(pod.Containers, frrContainer(spec, env), reloaderContainer(spec, env))
 }
 
 func speakerContainer(spec v1beta1.MetalLBSpec, config v1beta1.PodConfig, env Environment) corev1.Container {
@@ -86,17 +104,16 @@ func speakerContainer(spec v1beta1.MetalLBSpec, config v1beta1.PodConfig, env En
 		envField("METALLB_NAMESPACE", "metadata.namespace"),
 	}
 	c.Ports = programPorts(env)
-	c.Resources = requests("20m", "64Mi")
-	if config.Resources != nil {
-		c.Resources = *config.Resources
-	}
+	c.Resources = resourcesOr(config.Resources, requests("20m", "64Mi"))
 	c.LivenessProbe = httpProbe(loopback, "/healthz", 10)
 	c.ReadinessProbe = httpProbe(loopback, "/readyz", 5)
-	c.VolumeMounts = []corev1.VolumeMount{
-		apiAccessMount(),
-		{Name: reloaderVolume, MountPath: reloaderPath, ReadOnly: true},
-		{Name: settingsVolume, MountPath: settingsPath, ReadOnly: true},
+	c.VolumeMounts = []corev1.VolumeMount{apiAccessMount()}
+	if withFRR(spec, env) {
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: reloaderVolume, MountPath: reloaderPath, ReadOnly: true})
+	} else {
+		c.Args = append(c.Args, "--without-frr")
 	}
+	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: settingsVolume, MountPath: settingsPath, ReadOnly: true})
 	if gossips(spec) {
 		withGossip(&c, env)
 	}
@@ -133,7 +150,7 @@ func frrContainer(spec v1beta1.MetalLBSpec, env Environment) corev1.Container {
 	// What the image starts does not tell routers that it ends: so that is done before. It runs when the pod is deleted, and when the start
 	// fails: then it ends at once, because bgpd does not answer. It does not run when the container ends by itself.
 	c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: leaveCommand(spec)}}}
-	c.Resources = requests("20m", "96Mi")
+	c.Resources = resourcesOr(spec.FRRResources, requests("20m", "96Mi"))
 	c.VolumeMounts = frrMounts()
 	return c
 }
@@ -145,7 +162,7 @@ func reloaderContainer(spec v1beta1.MetalLBSpec, env Environment) corev1.Contain
 	c := container(Reloader, env.FRRImage, 0, ReloaderCapabilities()...)
 	c.Command = []string{reloaderProgram, "run"}
 	c.Args = []string{"--log-level=" + reloaderLogLevel(spec.LogLevel)}
-	c.Resources = requests("10m", "32Mi")
+	c.Resources = resourcesOr(spec.ReloaderResources, requests("10m", "32Mi"))
 	c.VolumeMounts = frrMounts()
 	return c
 }

@@ -15,6 +15,9 @@ import (
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 )
 
+// mostControllers bounds spec.controllerReplicas: one works, and each of the others holds all Services in memory.
+const mostControllers = 5
+
 // Validate returns what in spec would give pods that the API server refuses or programs that do not start, by field. The
 // schema of the CustomResourceDefinition catches most of it earlier; an object may be older than the schema.
 func Validate(spec v1beta1.MetalLBSpec) field.ErrorList {
@@ -39,12 +42,58 @@ func Validate(spec v1beta1.MetalLBSpec) field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("speakerGratuitousARPInterval"), interval.Duration.String(),
 			"must not be negative"))
 	}
-	if port := spec.BGPListenPort; port != nil {
-		for _, wrong := range validation.IsValidPortNum(int(*port)) {
-			errs = append(errs, field.Invalid(path.Child("bgpListenPort"), *port, wrong))
+	if timeout := spec.BGPDebounceTimeout; timeout != nil && timeout.Duration < 0 {
+		errs = append(errs, field.Invalid(path.Child("bgpDebounceTimeout"), timeout.Duration.String(), "must not be negative"))
+	}
+	return slices.Concat(errs, validatePods(spec, path), validatePorts(spec, path), validateLayer2(spec, path),
+		validateDrain(spec, path.Child("bgpDrain")), validateShutdown(spec, path.Child("bgpShutdown")))
+}
+
+// validatePods checks what is about the pods of one or both programs.
+func validatePods(spec v1beta1.MetalLBSpec, path *field.Path) field.ErrorList {
+	errs := slices.Concat(
+		validateOneOf(string(spec.FRR), path.Child("frr"), []string{string(v1beta1.FRRWhenNeeded), string(v1beta1.FRRAlways)}),
+		validateResources(spec.FRRResources, path.Child("frrResources")),
+		validateResources(spec.ReloaderResources, path.Child("reloaderResources")),
+	)
+	if n := spec.ControllerReplicas; n != nil && (*n < 1 || *n > mostControllers) {
+		errs = append(errs, field.Invalid(path.Child("controllerReplicas"), *n, fmt.Sprintf("must be from 1 to %d", mostControllers)))
+	}
+	for i, secret := range spec.ImagePullSecrets {
+		for _, wrong := range apivalidation.NameIsDNSSubdomain(secret.Name, false) {
+			errs = append(errs, field.Invalid(path.Child("imagePullSecrets").Index(i).Child("name"), secret.Name, wrong))
 		}
 	}
-	return slices.Concat(errs, validateLayer2(spec, path), validateDrain(spec, path.Child("bgpDrain")), validateShutdown(spec, path.Child("bgpShutdown")))
+	return errs
+}
+
+// validatePorts checks that the ports of the pods can be used. That they differ from those of the operator's environment is not known here; the
+// pods would say so.
+func validatePorts(spec v1beta1.MetalLBSpec, path *field.Path) field.ErrorList {
+	type port struct {
+		at    *field.Path
+		value *int32
+	}
+	ports := []port{{path.Child("bgpListenPort"), spec.BGPListenPort}}
+	if p := spec.Ports; p != nil {
+		at := path.Child("ports")
+		ports = append(ports, port{at.Child("metrics"), p.Metrics}, port{at.Child("health"), p.Health}, port{at.Child("memberlist"), p.Memberlist})
+	}
+	var errs field.ErrorList
+	taken := map[int32]*field.Path{}
+	for _, p := range ports {
+		if p.value == nil {
+			continue
+		}
+		for _, wrong := range validation.IsValidPortNum(int(*p.value)) {
+			errs = append(errs, field.Invalid(p.at, *p.value, wrong))
+		}
+		if other := taken[*p.value]; other != nil {
+			errs = append(errs, field.Invalid(p.at, *p.value, fmt.Sprintf("must differ from %s", other)))
+		}
+		taken[*p.value] = p.at
+	}
+	return errs
 }
 
 func validateLayer2(spec v1beta1.MetalLBSpec, path *field.Path) field.ErrorList {
@@ -58,7 +107,7 @@ func validateLayer2(spec v1beta1.MetalLBSpec, path *field.Path) field.ErrorList 
 		errs = append(errs, field.Invalid(at, fencing, "must be Never or unset where spec.memberlist.disabled is true: "+
 			"a speaker that does not gossip cannot lose sight of others"))
 	}
-	return errs
+	return slices.Concat(errs, validateTuning(spec, path.Child("memberlist")), validateExcludedInterfaces(spec, path.Child("layer2ExcludeInterfaces")))
 }
 
 // validateClass checks the name of a load balancer class as the API server does in a Service.
@@ -133,7 +182,13 @@ func validateConfig(config *v1beta1.PodConfig, path *field.Path) field.ErrorList
 	if config == nil {
 		return nil
 	}
-	errs := apivalidation.ValidateAnnotations(config.Annotations, path.Child("annotations"))
+	errs := slices.Concat(apivalidation.ValidateAnnotations(config.Annotations, path.Child("annotations")),
+		metav1validation.ValidateLabels(config.Labels, path.Child("labels")))
+	for name := range podLabels("") {
+		if value, found := config.Labels[name]; found {
+			errs = append(errs, field.Invalid(path.Child("labels").Key(name), value, "must not be set: by this label the operator finds the pods"))
+		}
+	}
 	for name, value := range map[string]string{
 		"priorityClassName": config.PriorityClassName, "runtimeClassName": config.RuntimeClassName,
 	} {
