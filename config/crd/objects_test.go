@@ -103,7 +103,7 @@ func TestSamplesUseEveryFieldThatUsersWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Below these lie types of Kubernetes.
-	foreign := []string{"affinity", "resources", "annotations", "nodeSelector", "controllerNodeSelector", "preference",
+	foreign := []string{"affinity", "resources", "frrResources", "reloaderResources", "annotations", "nodeSelector", "controllerNodeSelector", "preference",
 		"speakerTolerations", "controllerTolerations"}
 	var walk func(path string, props apiextensionsv1.JSONSchemaProps)
 	walk = func(path string, props apiextensionsv1.JSONSchemaProps) {

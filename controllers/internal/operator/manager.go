@@ -55,8 +55,8 @@ func NewManager(config *rest.Config, o ManagerOptions) (manager.Manager, error) 
 		LeaderElectionReleaseOnCancel: true,
 		// What runs goes on without the operator, so that the lease need not be renewed all the time. Who follows a crash waits as long.
 		LeaseDuration: new(leaseDuration), RenewDeadline: new(renewDeadline), RetryPeriod: new(retryPeriod),
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
-		HealthProbeBindAddress:        o.HealthAddress,
+		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress: o.HealthAddress,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the operator: %w", err)

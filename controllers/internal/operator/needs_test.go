@@ -174,7 +174,7 @@ func (c *cluster) explainsTheNamespace(t *testing.T) {
 	own := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 	var before string
 	c.change(t, own, func() { before, own.Labels[label] = own.Labels[label], "restricted" })
-	c.awaitCondition(t, v1beta1.MetalLBName, v1beta1.ConditionDegraded, metav1.ConditionTrue, "Namespace "+namespace, label+" is restricted", label+"=privileged")
+	c.awaitCondition(t, v1beta1.MetalLBName, v1beta1.ConditionDegraded, metav1.ConditionTrue, "namespace "+namespace, label+" is restricted", label+"=privileged")
 	c.change(t, own, func() { own.Labels[label] = before })
 	c.awaitCondition(t, v1beta1.MetalLBName, v1beta1.ConditionDegraded, metav1.ConditionFalse)
 }

@@ -41,11 +41,7 @@ func (r *Reconciler) observe(ctx context.Context) (observed, error) {
 	if err := r.client.List(ctx, nodes); err != nil {
 		return observed{}, wrap(err, "list nodes")
 	}
-	level, err := r.podSecurity(ctx)
-	if err != nil {
-		return observed{}, err
-	}
-	seen := observed{unreachable: map[string]bool{}, namespace: r.env.Namespace, podSecurity: level}
+	seen := observed{unreachable: map[string]bool{}, namespace: r.env.Namespace}
 	for i := range deployments.Items {
 		if deployments.Items[i].Name == manifests.Controller {
 			seen.controller = &deployments.Items[i]

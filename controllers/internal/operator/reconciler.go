@@ -74,6 +74,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	idleFor, problem := r.ensure(ctx, metallb)
 	seen, err := r.observe(ctx)
+	if err == nil {
+		seen.podSecurity, err = r.podSecurity(ctx)
+	}
 	if err != nil {
 		return reconcile.Result{}, errors.Join(problem, err)
 	}

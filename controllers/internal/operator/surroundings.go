@@ -166,6 +166,6 @@ func refusedPods(namespace, level string) error {
 	if level == "" || level == "privileged" {
 		return nil
 	}
-	return &condition.Stalled{Reason: v1beta1.ReasonUnavailable, Err: fmt.Errorf("Namespace %[1]s: label %[2]s is %[3]s, so that the API server refuses new pods of the speakers: "+
+	return &condition.Stalled{Reason: v1beta1.ReasonUnavailable, Err: fmt.Errorf("namespace %[1]s: label %[2]s is %[3]s, so that the API server refuses new pods of the speakers: "+
 		"wanted privileged (kubectl label namespace %[1]s --overwrite %[2]s=privileged)", namespace, podSecurityLabel, level)}
 }
