@@ -161,7 +161,8 @@ func (s *scene) rest(b *testing.B) {
 // waitUse waits for a second in which the product's programs together, and the API server, use less of a core than given.
 func (s *scene) waitUse(b *testing.B, product, server time.Duration) {
 	b.Helper()
-	const limit = 4 * time.Minute
+	// 5,000 status objects and as many conditions, at 20 a second each, after the last address
+	const limit = 10 * time.Minute
 	begin := time.Now()
 	for {
 		used := s.used(b, time.Second)
