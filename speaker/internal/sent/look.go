@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/frrstate"
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/timing"
 )
 
 // ask gives bgpd a command and parses its answer.
@@ -43,7 +44,7 @@ func (t *Tracker) See(sessions []frrstate.Session) {
 		return
 	}
 	if missing {
-		t.search(now)
+		t.search(now, 0)
 	}
 	signal(t.news)
 	signal(t.wake)
@@ -80,6 +81,14 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
+// latest is the later of two times.
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // report logs once that FRR does not answer, and once that it does again.
 func (t *Tracker) report(ctx context.Context, err error) {
 	if ctx.Err() != nil || t.failing == (err != nil) {
@@ -94,6 +103,7 @@ func (t *Tracker) report(ctx context.Context, err error) {
 
 // lookForRoutes reads back what is not known to have been sent.
 func (t *Tracker) lookForRoutes(ctx context.Context) {
+	begin := time.Now()
 	t.mu.Lock()
 	lacking := map[frrstate.Key][]netip.Prefix{}
 	inVRF := map[string]map[netip.Prefix]bool{}
@@ -122,7 +132,8 @@ func (t *Tracker) lookForRoutes(ctx context.Context) {
 		err = t.readSessions(ctx, lacking)
 	}
 	t.report(ctx, err)
-	t.conclude(time.Now())
+	now := time.Now()
+	t.conclude(now, now.Add(timing.Rest(now.Sub(begin))))
 }
 
 // readPrefixes asks for each prefix to whom it is advertised.
@@ -176,16 +187,17 @@ func (t *Tracker) found(key frrstate.Key, prefixes ...netip.Prefix) {
 	}
 }
 
-// conclude decides whether and when to look again.
-func (t *Tracker) conclude(now time.Time) {
+// conclude decides whether and when to look again, not before rested.
+func (t *Tracker) conclude(now, rested time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.rested = rested
 	missing := false
 	for _, s := range t.sessions {
 		missing = missing || s.up && s.missing > 0
 	}
 	if missing && now.Before(t.until) {
-		t.again = now.Add(t.pause)
+		t.again = latest(now.Add(t.pause), rested)
 		t.pause = min(2*t.pause, lastPause)
 		return
 	}

@@ -25,8 +25,10 @@ type FRR interface {
 }
 
 const (
-	// firstPause is between two looks for a prefix that bgpd is about to send, doubled from one to the next up to lastPause, for at most
-	// searchLimit: it collects what it sends, and takes in changes of policies once a second.
+	// firstLook is when to look first for what bgpd is about to send: it collects that for 50 ms (coalesce-time).
+	firstLook = 50 * time.Millisecond
+	// firstPause is between the first two looks, doubled from one to the next up to lastPause, for at most searchLimit: bgpd takes in changes of
+	// policies once a second.
 	firstPause  = 10 * time.Millisecond
 	lastPause   = time.Second
 	searchLimit = 10 * time.Second
@@ -58,9 +60,10 @@ type Tracker struct {
 	begun    bool
 	// fresh are the prefixes that came since they were last all found, with the time that their cause was noticed.
 	fresh map[netip.Prefix]time.Time
-	// until is how long to look for what is missing, zero when nothing is; again is when to look next, pause how long to wait after that.
-	until, again time.Time
-	pause        time.Duration
+	// until is how long to look for what is missing, zero when nothing is; again is when to look next, pause how long to wait after that. Before
+	// rested there is no look: among many changes, bgpd has more to do than to answer.
+	until, again, rested time.Time
+	pause                time.Duration
 	// failing is true while FRR does not answer.
 	failing bool
 }
@@ -106,7 +109,7 @@ func (t *Tracker) Publish(r node.Report) {
 	defer t.mu.Unlock()
 	doubt := slices.ContainsFunc(r.Applies, func(a node.Application) bool { return a.How != "delta" })
 	if t.take(r.Node.BGP, r.Noticed, doubt) {
-		t.search(time.Now())
+		t.search(time.Now(), firstLook)
 	}
 	signal(t.wake)
 }
@@ -176,9 +179,13 @@ func lengths(prefixes []announce.Prefix) []int {
 	return list
 }
 
-// search begins to look for what is missing.
-func (t *Tracker) search(now time.Time) {
-	t.until, t.again, t.pause = now.Add(searchLimit), now, firstPause
+// search begins to look for what is missing, first after a time that it may take bgpd to send it, or goes on: a look that is due sooner stays so.
+func (t *Tracker) search(now time.Time, first time.Duration) {
+	next := latest(now.Add(first), t.rested)
+	if !t.until.IsZero() {
+		next = earliest(next, t.again)
+	}
+	t.until, t.again, t.pause = now.Add(searchLimit), next, firstPause
 }
 
 // Start looks until ctx ends.

@@ -32,9 +32,17 @@ type bgpd struct {
 	// asked counts the commands: prefix, session.
 	asked map[string]int
 	err   error
+	// takes is how long an answer takes, busy how long all took.
+	takes, busy time.Duration
 }
 
 func (b *bgpd) Show(_ context.Context, _, command string) ([]byte, error) {
+	var takes time.Duration
+	b.set(func(b *bgpd) {
+		takes = b.takes
+		b.busy += takes
+	})
+	time.Sleep(takes) // not with the lock: in a bubble, waiting for it is not being idle
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err != nil {
@@ -159,7 +167,7 @@ func TestGivenAPrefixWhenFRRSendsItToOneRouterThenThatIsKnownAtOnceAndOfTheOther
 		tracker.Publish(reportOf("198.51.100.1/32"))
 		expect(t, tracker, "a", "198.51.100.1", Unknown)
 		b.set(func(b *bgpd) { b.sent["192.0.2.1"] = []string{"198.51.100.1/32"} })
-		time.Sleep(firstPause)
+		time.Sleep(firstLook)
 		expect(t, tracker, "a", "198.51.100.1", Sent)
 		expect(t, tracker, "b", "198.51.100.1", Unknown)
 		expect(t, tracker, "a", "198.51.100.2", Unknown)
@@ -182,7 +190,7 @@ func TestGivenAPrefixWhenFRRSendsItToOneRouterThenThatIsKnownAtOnceAndOfTheOther
 		}
 		b.set(func(b *bgpd) { b.sent["192.0.2.2"] = []string{"198.51.100.1/32", "198.51.100.2/32"} })
 		tracker.Publish(reportOf("198.51.100.1/32", "198.51.100.2/32")) // any change makes it look again
-		time.Sleep(firstPause)
+		time.Sleep(firstLook)
 		expect(t, tracker, "b", "198.51.100.1", Sent)
 		// One at once, one after the change that was noticed later; what took longer than the search is not among them.
 		if got, want := histogram(t, tracker), uint64(2); got != want {
@@ -229,6 +237,35 @@ func TestGivenManyPrefixesWhenASessionComesUpAndGoesThenItIsReadAsAWholeAndToldA
 		time.Sleep(10 * time.Minute)
 		if drain(tracker) {
 			t.Error("news at rest")
+		}
+	})
+}
+
+func TestGivenABurstWhenBGPDIsSlowThenItIsAskedATwentiethOfTheTimeAndAllIsKnownSoonAfter(t *testing.T) {
+	run(t, func(t *testing.T, b *bgpd, tracker *Tracker) {
+		t.Helper()
+		tracker.Publish(reportOf())
+		time.Sleep(time.Minute)
+		b.set(func(b *bgpd) { b.takes = 3 * time.Millisecond })
+		var all []string
+		begin := time.Now()
+		for i := range 1000 { // a change each 30 ms, each of which a router was sent before the next
+			all = append(all, fmt.Sprintf("10.0.%d.%d/32", i/250, i%250))
+			tracker.Publish(reportOf(all...))
+			time.Sleep(20 * time.Millisecond)
+			b.set(func(b *bgpd) { b.sent["192.0.2.1"], b.sent["192.0.2.2"] = all, all })
+			time.Sleep(10 * time.Millisecond)
+		}
+		took, busy := time.Since(begin), time.Duration(0)
+		b.set(func(b *bgpd) { busy = b.busy })
+		if busy == 0 || busy > took/20+100*time.Millisecond {
+			t.Errorf("bgpd was asked for %v of %v, want about a twentieth", busy, took)
+		}
+		time.Sleep(2 * time.Second)
+		expect(t, tracker, "a", "10.0.3.249", Sent)
+		expect(t, tracker, "b", "10.0.0.0", Sent)
+		if got, want := histogram(t, tracker), uint64(2*len(all)); got != want {
+			t.Errorf("observed %d times, want %d", got, want)
 		}
 	})
 }

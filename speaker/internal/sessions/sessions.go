@@ -53,6 +53,8 @@ type Reporter struct {
 	views []view
 	seen  bool
 	news  chan struct{}
+	// later is true while there is to be a look after sentAfter, again when there is to be another one after that.
+	later, again bool
 }
 
 // wanted is what FRR was told last.
@@ -102,16 +104,35 @@ func (r *Reporter) Publish(report node.Report) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// A peer's field that changed is compared with what FRR shows at the next look, which many of these changes bring about by themselves.
+	// A peer's field that changed is compared with what FRR shows at the next look, which many of these changes bring about by themselves, and all later.
 	changed := !r.wanted.known || !same(neighbors, r.wanted.neighbors) || !same(groups, r.wanted.groups)
 	r.wanted = wanted{known: true, neighbors: neighbors, groups: groups}
-	if changed || len(report.Applies) > 0 {
+	if changed {
 		wake(r.poke)
 	}
 	if len(report.Applies) > 0 {
-		// By then bgpd has sent what it was given; of that it tells nothing.
-		time.AfterFunc(sentAfter, func() { wake(r.poke) })
+		r.lookLater()
 	}
+}
+
+// lookLater has the sessions looked at once bgpd has sent what it was just given, of which it tells nothing. Among many changes that is every
+// sentAfter: each look costs bgpd time that it has better use for then. mu is held.
+func (r *Reporter) lookLater() {
+	if r.later {
+		r.again = true
+		return
+	}
+	r.later = true
+	time.AfterFunc(sentAfter, func() {
+		wake(r.poke)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.later = false
+		if r.again {
+			r.again = false
+			r.lookLater()
+		}
+	})
 }
 
 // sentAfter is how long bgpd takes at most to send what a configuration brought: a second for policies to take effect, and the sending.

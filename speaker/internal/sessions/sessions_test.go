@@ -332,7 +332,11 @@ func TestGivenAReporterWhenFRRTellsHangsAndComesBackThenItLooksAtOnceAndSeldomOt
 		if shows := fake.set("Idle", nil); shows > 0 {
 			t.Errorf("FRR was asked %d times before it is known what is wanted", shows)
 		}
-		w.Publish(node.Report{InForce: true, Node: announce.Node{BGP: announce.BGP{Routers: []announce.Router{{ASN: 64512, Neighbors: []announce.Neighbor{*neighbor()}}}}}})
+		report := func(applies ...node.Application) node.Report {
+			routers := []announce.Router{{ASN: 64512, Neighbors: []announce.Neighbor{*neighbor()}}}
+			return node.Report{InForce: true, Applies: applies, Node: announce.Node{BGP: announce.BGP{Routers: routers}}}
+		}
+		w.Publish(report())
 		fake.events <- frr.SessionEvent{Kind: frr.SessionsFollowed}
 		sees := func(what string, check func(view) bool) {
 			t.Helper()
@@ -367,6 +371,18 @@ func TestGivenAReporterWhenFRRTellsHangsAndComesBackThenItLooksAtOnceAndSeldomOt
 		sees("when FRR does not answer for long", func(v view) bool { return strings.Contains(v.failure, "no answer") })
 		fake.set("Established", nil)
 		sees("when it answers again", inState("Established"))
+
+		for range 200 { // a burst of changes
+			w.Publish(report(node.Application{How: "delta"}))
+			time.Sleep(50 * time.Millisecond)
+		}
+		if shows := fake.set("Established", nil); shows < 3 || shows > 10 {
+			t.Errorf("FRR was asked %d times in ten seconds of changes that do not concern sessions, want some 7", shows)
+		}
+		time.Sleep(2 * sentAfter)
+		if shows := fake.set("Established", nil); shows < 1 || shows > 3 {
+			t.Errorf("FRR was asked %d times after the last change, want once or twice", shows)
+		}
 		fake.set("", errors.New("connection refused"))
 		fake.events <- frr.SessionEvent{Kind: frr.SessionsLost}
 		sees("a second after bgpd ended", func(v view) bool { return v.failure != "" })

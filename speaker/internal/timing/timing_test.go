@@ -14,3 +14,13 @@ func TestGivenTwoTimesToWaitWhenOneIsForEverThenTheOtherCounts(t *testing.T) {
 		}
 	}
 }
+
+func TestGivenWhatTakesLongWhenItIsLeftAloneThenItTakesATwentiethOfTheTimeAndNothingWaitsForEver(t *testing.T) {
+	for _, c := range []struct{ took, want time.Duration }{
+		{0, 0}, {time.Millisecond, 19 * time.Millisecond}, {100 * time.Millisecond, 1900 * time.Millisecond}, {time.Minute, 5 * time.Second},
+	} {
+		if got := timing.Rest(c.took); got != c.want {
+			t.Errorf("after %v: %v, want %v", c.took, got, c.want)
+		}
+	}
+}
