@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"text/template"
 
 	templates "github.com/seed-551707bd/metallb-operator/frr-templates"
 	"github.com/seed-551707bd/metallb-operator/internal/announce"
@@ -43,8 +42,9 @@ func LogLevel(level string) string {
 // Renderer renders configurations of one node, one after another. It keeps the lines of prefixes from one to the next: there are thousands,
 // and as a rule all but one are the same again.
 type Renderer struct {
-	o         Options
-	templates *template.Template
+	o Options
+	// sections are nil until they are needed.
+	sections sections
 	// networks are the lines of each router's prefixes.
 	networks map[string]*networks
 }
@@ -69,16 +69,16 @@ func (r *Renderer) Render(bgp announce.BGP) ([]byte, error) {
 	if err := check(bgp, r.o); err != nil {
 		return nil, fmt.Errorf("render frr.conf: %w", err)
 	}
-	if r.templates == nil {
-		parsed, err := template.ParseFS(templates.Files, "*.tmpl")
+	if r.sections == nil {
+		read, err := readSections(templates.Files)
 		if err != nil {
-			return nil, fmt.Errorf("render frr.conf: read the templates: %w", err)
+			return nil, fmt.Errorf("render frr.conf: %w", err)
 		}
-		r.templates = parsed
+		r.sections = read
 	}
 	var out bytes.Buffer
 	f := r.newFile(bgp)
-	if err := r.templates.ExecuteTemplate(&out, "frr.conf.tmpl", f); err != nil {
+	if err := r.sections.fill(&out, "frr.conf.tmpl", f); err != nil {
 		return nil, fmt.Errorf("render frr.conf: %w", err)
 	}
 	var raw []frrsnippet.Section
