@@ -3,6 +3,7 @@ package serving
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,9 +14,9 @@ import (
 	"github.com/go-logr/logr"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	authentication "k8s.io/client-go/kubernetes/typed/authentication/v1"
-	authorization "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
@@ -34,9 +35,9 @@ const (
 // and method). Where the API server does not answer nobody gets through. It does what controller-runtime's filters package does, which has
 // k8s.io/apiserver, and with it gRPC, CEL and OpenTelemetry, in every program that uses it: 10 MB of memory each.
 type guard struct {
-	tokens   authentication.TokenReviewInterface
-	accesses authorization.SubjectAccessReviewInterface
-	now      func() time.Time
+	// tokens and accesses are clients for the groups of the two kinds.
+	tokens, accesses rest.Interface
+	now              func() time.Time
 
 	mu      sync.Mutex
 	answers map[question]answer
@@ -55,17 +56,29 @@ type answer struct {
 // newGuard returns a provider of filters, for the metrics server of controller-runtime.
 func newGuard(now func() time.Time) func(*rest.Config, *http.Client) (metricsserver.Filter, error) {
 	return func(config *rest.Config, client *http.Client) (metricsserver.Filter, error) {
-		tokens, err := authentication.NewForConfigAndClient(config, client)
+		scheme := runtime.NewScheme()
+		if err := errors.Join(authenticationv1.AddToScheme(scheme), authorizationv1.AddToScheme(scheme)); err != nil {
+			return nil, fmt.Errorf("registering the kinds of reviews: %w", err)
+		}
+		codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
+		tokens, err := clientFor(config, client, authenticationv1.SchemeGroupVersion, codecs)
 		if err != nil {
 			return nil, fmt.Errorf("setting up TokenReviews for metrics: %w", err)
 		}
-		accesses, err := authorization.NewForConfigAndClient(config, client)
+		accesses, err := clientFor(config, client, authorizationv1.SchemeGroupVersion, codecs)
 		if err != nil {
 			return nil, fmt.Errorf("setting up SubjectAccessReviews for metrics: %w", err)
 		}
-		g := &guard{tokens: tokens.TokenReviews(), accesses: accesses.SubjectAccessReviews(), now: now, answers: map[question]answer{}}
+		g := &guard{tokens: tokens, accesses: accesses, now: now, answers: map[question]answer{}}
 		return g.filter, nil
 	}
+}
+
+// clientFor returns a client for one group. Those of client-go for these groups know the kinds of all groups.
+func clientFor(config *rest.Config, client *http.Client, group schema.GroupVersion, codecs runtime.NegotiatedSerializer) (rest.Interface, error) {
+	config = rest.CopyConfig(config)
+	config.APIPath, config.GroupVersion, config.NegotiatedSerializer = "/apis", &group, codecs
+	return rest.RESTClientForConfigAndClient(config, client)
 }
 
 // filter puts the guard before a handler.
@@ -112,8 +125,8 @@ func (g *guard) judge(r *http.Request) (answer, error) {
 
 // ask has the API server say who has a token, and whether that one may do something with a path.
 func (g *guard) ask(ctx context.Context, token, verb, path string) (answer, error) {
-	who, err := g.tokens.Create(ctx, &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
-	if err != nil {
+	who := authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}
+	if err := g.tokens.Post().Resource("tokenreviews").Body(&who).Do(ctx).Into(&who); err != nil {
 		return answer{}, fmt.Errorf("reviewing the token: %w", err)
 	}
 	if !who.Status.Authenticated {
@@ -127,8 +140,8 @@ func (g *guard) ask(ctx context.Context, token, verb, path string) (answer, erro
 	for key, values := range user.Extra {
 		spec.Extra[key] = authorizationv1.ExtraValue(values)
 	}
-	may, err := g.accesses.Create(ctx, &authorizationv1.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
-	if err != nil {
+	may := authorizationv1.SubjectAccessReview{Spec: spec}
+	if err := g.accesses.Post().Resource("subjectaccessreviews").Body(&may).Do(ctx).Into(&may); err != nil {
 		return answer{}, fmt.Errorf("reviewing whether %s may %s %s: %w", user.Username, verb, path, err)
 	}
 	if !may.Status.Allowed {

@@ -35,7 +35,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/go-logr/logr"
-	ctrl "sigs.k8s.io/controller-runtime"
+	crlog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/api/v1beta2"
@@ -87,7 +87,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	ctrl.SetLogger(logr.Discard())
+	crlog.SetLogger(logr.Discard())
 	var err error
 	if programs, err = os.MkdirTemp("", "programs-"); err != nil {
 		panic(err)
@@ -284,13 +284,13 @@ func (w *world) startSpeaker(change ...func(*Options)) (stop func()) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	mgr, err := newManager(w.server.Config(), o, w.registry, log)
+	ctx, cancel := context.WithCancel(w.Context())
+	p, err := newProgram(ctx, w.server.Config(), o, w.registry, log)
 	if err != nil {
 		w.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(w.Context())
 	done := make(chan error, 1)
-	go func() { done <- mgr.Start(ctx) }()
+	go func() { done <- p.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {

@@ -7,10 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"runtime/debug"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -19,14 +17,18 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	kubeconfig "sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	crlog "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager/signals"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/api/v1beta2"
 	"github.com/seed-551707bd/metallb-operator/internal/logging"
+	"github.com/seed-551707bd/metallb-operator/internal/serving"
 )
 
 const (
@@ -37,10 +39,12 @@ const (
 	writesPerSecond = 20
 	// gcPercent trades a little processor time for memory: a speaker runs on every node, holds every Service and is idle most of the time.
 	gcPercent = 20
+	// probesHost is where probes are served: the pod has the node's network.
+	probesHost = "127.0.0.1"
 )
 
 func main() {
-	err := run(ctrl.SetupSignalHandler(), os.Args[1:], os.Getenv)
+	err := run(signals.SetupSignalHandler(), os.Args[1:], os.Getenv)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
@@ -62,9 +66,9 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	if getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	ctrl.SetLogger(logging.Logr(log))
+	crlog.SetLogger(logging.Logr(log))
 	klog.SetLogger(logging.Logr(log))
-	config, err := ctrl.GetConfig()
+	config, err := kubeconfig.GetConfig()
 	if err != nil {
 		return fmt.Errorf("find the API server: %w", err)
 	}
@@ -72,57 +76,63 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	if len(o.WithoutEffect) > 0 {
 		log.InfoContext(ctx, "these flags and variables have no effect", "op", "startup", "flags", o.WithoutEffect)
 	}
-	mgr, err := newManager(config, o, metrics.Registry, log)
+	p, err := newProgram(ctx, config, o, metrics.Registry, log)
 	if err != nil {
 		return err
 	}
-	if err := mgr.Start(ctx); err != nil {
+	if err := p.Run(ctx); err != nil {
 		return fmt.Errorf("run the speaker: %w", err)
 	}
 	log.InfoContext(ctx, "stopped; what was announced by BGP still is, and other nodes answer on layer 2", "op", "shutdown")
 	return nil
 }
 
-// newManager returns a manager that runs the speaker and serves its probes and metrics. It does not use the API yet. The speaker has caches of
-// its own, since those of a manager can only be made while the API answers. Its metrics go into the registry; the manager serves those of
-// metrics.Registry.
-func newManager(config *rest.Config, o Options, registry prometheus.Registerer, log *slog.Logger) (manager.Manager, error) {
+// program is the speaker and what it serves.
+type program struct {
+	server  *serving.Server
+	speaker *speaker
+}
+
+// Run works until ctx ends, or something fails.
+func (p *program) Run(ctx context.Context) error { return p.server.Run(ctx, p.speaker.Start) }
+
+// newProgram returns the program. It has opened the ports of probes and profiles, and does not use the API yet. Its metrics go into the registry;
+// those of metrics.Registry are served.
+func newProgram(ctx context.Context, config *rest.Config, o Options, registry prometheus.Registerer, log *slog.Logger) (*program, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, coordinationv1.AddToScheme, discoveryv1.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("register the kinds of objects: %w", err)
 		}
 	}
-	served, err := o.Metrics()
-	if err != nil {
-		return nil, err
-	}
 	reading := rest.CopyConfig(config)
 	reading.QPS = -1 // it watches, and answers the controller
-	mgr, err := ctrl.NewManager(reading, ctrl.Options{
-		Scheme: scheme, Metrics: served,
-		HealthProbeBindAddress: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.HealthPort)),
-		PprofBindAddress:       o.PprofAddress,
-	})
+	connections, err := rest.HTTPClientFor(reading)
 	if err != nil {
-		return nil, fmt.Errorf("set up the speaker: %w", err)
+		return nil, fmt.Errorf("set up the clients: %w", err)
+	}
+	mapper, err := apiutil.NewDynamicRESTMapper(reading, connections)
+	if err != nil {
+		return nil, fmt.Errorf("set up the clients: %w", err)
 	}
 	writing := rest.CopyConfig(config)
 	writing.QPS, writing.Burst = o.StatusWrites, int(o.StatusWrites)
-	writer, err := client.New(writing, client.Options{Scheme: scheme, Mapper: mgr.GetRESTMapper()})
+	writer, err := client.New(writing, client.Options{Scheme: scheme, Mapper: mapper})
 	if err != nil {
 		return nil, fmt.Errorf("set up the client for status objects: %w", err)
 	}
-	answers, err := client.New(reading, client.Options{Scheme: scheme, Mapper: mgr.GetRESTMapper()})
+	answers, err := client.New(reading, client.Options{Scheme: scheme, Mapper: mapper})
 	if err != nil {
 		return nil, fmt.Errorf("set up the client for answers to AddressProbes: %w", err)
 	}
 	s := &speaker{
-		Options: o, scheme: scheme, mapper: mgr.GetRESTMapper(), config: reading, writer: writer, answers: answers,
+		Options: o, scheme: scheme, mapper: mapper, config: reading, writer: writer, answers: answers,
 		metrics: registry, log: log,
 	}
-	if err := errors.Join(mgr.Add(s), mgr.AddHealthzCheck("loop", s.healthy), mgr.AddReadyzCheck("frr", s.ready)); err != nil {
+	server, err := o.Listen(ctx, reading, probesHost,
+		healthz.Handler{Checks: map[string]healthz.Checker{"loop": s.healthy}}, healthz.Handler{Checks: map[string]healthz.Checker{"frr": s.ready}})
+	if err != nil {
 		return nil, fmt.Errorf("set up the speaker: %w", err)
 	}
-	return mgr, nil
+	return &program{server: server, speaker: s}, nil
 }

@@ -33,7 +33,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/sessions"
 )
 
-// speaker is the part of the program that a manager runs: everything that works on this node's announcements.
+// speaker is the part of the program that works on this node's announcements.
 type speaker struct {
 	Options
 	scheme *runtime.Scheme
@@ -197,9 +197,6 @@ func (s *speaker) reportSessions(ctx context.Context, reporter *sessions.Reporte
 	tasks.Go(func() error { return reporter.Write(ctx, watched) })
 	return tasks.Wait()
 }
-
-// NeedLeaderElection implements controller-runtime's LeaderElectionRunnable: every node has a speaker that works.
-func (s *speaker) NeedLeaderElection() bool { return false }
 
 // waitForKinds returns true once the API server knows the kinds, looking every so often, false when ctx ends first. After a power failure nodes
 // come up long before the API does, and a speaker that gave up would be restarted ever more slowly.

@@ -174,6 +174,7 @@ func TestGivenARunningSpeakerWhenItsPortsAreAskedThenTheyTellTheTruthToThoseWhoM
 			`metallb_k8s_client_config_loaded_bool 1`, `metallb_k8s_client_config_stale_bool 0`,
 			`metallb_speaker_frr_up 1`, `metallb_speaker_apply_duration_seconds_count{kind="delta"}`,
 			"\nmetallb_bgp_endpoint_to_peer_seconds_count 1\n",
+			"\nprocess_resident_memory_bytes ", "\ngo_goroutines ", "\ngo_memstats_alloc_bytes_total ", "\nrest_client_requests_total{",
 		} {
 			if !strings.Contains(body, line) {
 				return fmt.Errorf("metrics lack %s", line)
