@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -63,6 +64,7 @@ func BenchmarkRest(b *testing.B) {
 	w.install()
 	pid := w.start()
 	w.settle()
+	w.live()
 	for b.Loop() {
 		writes, renewals := w.writes.Load(), w.renewals.Load()
 		select {
@@ -74,6 +76,11 @@ func BenchmarkRest(b *testing.B) {
 		b.ReportMetric(float64(w.renewals.Load()-renewals)/restFor.Minutes(), "lease-renewals/min")
 		b.ReportMetric(w.memory(pid, "VmRSS"), "RSS-MB")
 		b.ReportMetric(w.memory(pid, "VmHWM"), "peak-RSS-MB")
+		w.mu.Lock()
+		for _, written := range w.seen[writes:] {
+			b.Log(written)
+		}
+		w.mu.Unlock()
 	}
 }
 
@@ -212,6 +219,44 @@ func (w *restWorld) settle() {
 			return fmt.Errorf("available %+v, progressing %+v", available, progressing)
 		}
 		return nil
+	})
+}
+
+// live renews the Leases of the nodes as kubelets do, until the benchmark ends: else they would count as lost.
+func (w *restWorld) live() {
+	w.Helper()
+	ctx, cancel := context.WithCancel(w.Context())
+	var renewing sync.WaitGroup
+	w.Cleanup(func() {
+		cancel()
+		renewing.Wait()
+	})
+	leases := make([]*coordinationv1.Lease, benchNodes)
+	for i := range leases {
+		name := fmt.Sprint("n", i)
+		leases[i] = &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: corev1.NamespaceNodeLease, Name: name}, Spec: coordinationv1.LeaseSpec{
+			HolderIdentity: &name, LeaseDurationSeconds: new(int32(40)), RenewTime: new(metav1.NowMicro()),
+		}}
+		if err := w.Create(ctx, leases[i]); err != nil {
+			w.Fatal(err)
+		}
+	}
+	renewing.Go(func() {
+		tick := time.NewTicker(10 * time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			for _, lease := range leases {
+				lease.Spec.RenewTime = new(metav1.NowMicro())
+				if err := w.Update(ctx, lease); err != nil && ctx.Err() == nil {
+					w.Errorf("renew the Lease of a node: %v", err)
+				}
+			}
+		}
 	})
 }
 
