@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/yaml"
+
 	"github.com/seed-551707bd/metallb-operator/internal/kubeview"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/members"
 )
@@ -148,4 +151,43 @@ func silence(t *testing.T) {
 		os.Stderr = stderr
 		_ = null.Close()
 	})
+}
+
+// Given the pods that the operator makes of a spec with everything set, when the speaker reads its flags and environment there, then it knows all of them and
+// takes what the spec says.
+func TestTheOperatorsFlagsAreUnderstood(t *testing.T) {
+	file, err := os.ReadFile("../../../controllers/internal/operator/manifests/testdata/full.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for document := range strings.SplitSeq(string(file), "\n---\n") {
+		var workload appsv1.DaemonSet // a Deployment has its containers in the same place
+		if err := yaml.Unmarshal([]byte(document), &workload); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range workload.Spec.Template.Spec.Containers {
+			if c.Name != "speaker" {
+				continue
+			}
+			variables := map[string]string{}
+			for _, v := range c.Env {
+				if variables[v.Name] = v.Value; v.ValueFrom != nil {
+					variables[v.Name] = "192.0.2.1" // a name as well as an address
+				}
+			}
+			o, err := parse(c.Args, func(name string) string { return variables[name] })
+			if err != nil {
+				t.Fatalf("%v: %v", c.Args, err)
+			}
+			if o.Classes.String() != "example.com/bare-metal,internal-vip,none" || !o.IgnoreExcludeLB || o.MetricsPort != 7472 || o.HealthPort != 7473 || o.ListenPort != 1179 || o.LogLevel != "debug" {
+				t.Errorf("options %+v", o)
+			}
+			if o.Members == nil || o.Members.BindPort != 9122 || !o.Members.WAN || o.Members.Fencing != members.FenceStrict || o.AnnounceInterval != time.Minute ||
+				len(o.ExcludedNodes) != 2 || o.Drain.Wait != 45*time.Second || o.WithoutFRR || len(o.WithoutEffect) > 0 {
+				t.Errorf("options %+v, gossip %+v", o, o.Members)
+			}
+			return
+		}
+	}
+	t.Fatal("the file has no container speaker")
 }
