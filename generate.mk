@@ -1,7 +1,7 @@
 # What is generated from the types in api/ and from config/.
 
 .PHONY: generate
-generate: ## Make deepcopy functions, CustomResourceDefinitions and the API reference from api/, the OLM package from config/.
+generate: ## Make deepcopy functions, CustomResourceDefinitions and the API reference from api/, the OLM package and the Helm chart from config/.
 	hack/generate.sh
 
 .PHONY: verify-generate

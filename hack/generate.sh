@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Makes everything that follows from the types in api/: deepcopy functions, CustomResourceDefinitions and the API reference; and from these with
-# config/ the package for OLM.
+# config/ the package for OLM and the Helm chart.
 #
 #   hack/generate.sh           writes it
 #   hack/generate.sh --check   fails, and shows the difference, when what is there is not what would be written
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-inputs=(go.mod go.sum tools api config hack docs/reference bundle catalog)
-outputs=(api config/crd docs/reference bundle catalog)
+inputs=(go.mod go.sum tools api config hack docs/reference bundle catalog charts)
+outputs=(api config/crd docs/reference bundle catalog charts)
 
 tool() { go tool -modfile=tools/go.mod "$@"; }
 
@@ -21,6 +21,7 @@ generate() {
 	cat -s docs/reference/api.md >docs/reference/api.md.new
 	mv docs/reference/api.md.new docs/reference/api.md
 	go run ./hack/bundle
+	go run ./hack/chart
 }
 
 case "${1-}" in

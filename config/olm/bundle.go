@@ -11,6 +11,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/seed-551707bd/metallb-operator/config/kustomize"
 )
 
 // Version is one version of the package.
@@ -189,7 +191,7 @@ func (b Bundle) Objects() []*unstructured.Unstructured {
 		if !strings.HasPrefix(path, manifestsFolder) {
 			continue
 		}
-		if objects, err := decodeAll(b.Files[path]); err == nil {
+		if objects, err := kustomize.Decode(b.Files[path]); err == nil {
 			all = append(all, objects...)
 		}
 	}

@@ -5,19 +5,16 @@
 package olm
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
+
+	"github.com/seed-551707bd/metallb-operator/config/kustomize"
 )
 
 // Names of files and folders in the top folder of a checkout.
@@ -47,13 +44,13 @@ type Source struct {
 func Load(ctx context.Context, root string) (*Source, error) {
 	s := &Source{}
 	var err error
-	if s.installation, err = kustomize(ctx, root, "config/default"); err != nil {
+	if s.installation, err = kustomize.Build(ctx, root, "config/default"); err != nil {
 		return nil, err
 	}
-	if s.samples, err = kustomize(ctx, root, "config/samples"); err != nil {
+	if s.samples, err = kustomize.Build(ctx, root, "config/samples"); err != nil {
 		return nil, err
 	}
-	demo, err := kustomize(ctx, root, "config/samples/demo")
+	demo, err := kustomize.Build(ctx, root, "config/samples/demo")
 	if err != nil {
 		return nil, err
 	}
@@ -69,40 +66,6 @@ func Load(ctx context.Context, root string) (*Source, error) {
 	}
 	s.icon = base64.StdEncoding.EncodeToString(icon)
 	return s, nil
-}
-
-// kustomize builds one folder.
-func kustomize(ctx context.Context, root, folder string) ([]*unstructured.Unstructured, error) {
-	cmd := exec.CommandContext(ctx, "go", "tool", "-modfile=tools/go.mod", "kustomize", "build", folder)
-	cmd.Dir = root
-	var words bytes.Buffer
-	cmd.Stderr = &words
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("kustomize build %s: %w: %s", folder, err, words.String())
-	}
-	objects, err := decodeAll(out)
-	if err != nil {
-		return nil, fmt.Errorf("kustomize build %s: %w", folder, err)
-	}
-	return objects, nil
-}
-
-// decodeAll reads the objects of a YAML stream.
-func decodeAll(text []byte) ([]*unstructured.Unstructured, error) {
-	var all []*unstructured.Unstructured
-	decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(&object.Object); errors.Is(err, io.EOF) {
-			return all, nil
-		} else if err != nil {
-			return nil, fmt.Errorf("read object %d: %w", len(all)+1, err)
-		}
-		if len(object.Object) > 0 {
-			all = append(all, object)
-		}
-	}
 }
 
 // of returns the objects of one kind.

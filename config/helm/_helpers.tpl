@@ -1,0 +1,15 @@
+{{/* The reference of an image: a list of two, where the second says what the first does not. A digest, where there is one, is used in place of the tag. */}}
+{{- define "metallb-operator.image" -}}
+{{- $base := index . 0 -}}
+{{- $own := index . 1 -}}
+{{- $repository := $own.repository | default $base.repository -}}
+{{- $digest := $own.digest -}}
+{{- if not (or $own.repository $own.tag $own.digest) -}}
+{{- $digest = $base.digest -}}
+{{- end -}}
+{{- if $digest -}}
+{{ $repository }}@{{ $digest }}
+{{- else -}}
+{{ $repository }}:{{ $own.tag | default $base.tag }}
+{{- end -}}
+{{- end -}}
