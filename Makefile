@@ -12,7 +12,7 @@ LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 # The linter's cache holds absolute paths: findings kept from another checkout of the same files would lose their
 # nolint comments and exclusions when that checkout is gone. So each checkout has a cache of its own.
 export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache$(CURDIR)
-PROGRAMS := operator controller speaker reloader
+PROGRAMS := operator controller kubectl-metallb speaker reloader
 LAB := $(GO) run ./test/lab/cmd/lab
 # Packages whose tests bring up whole clusters; they run beside each other, after everything else.
 CLUSTER_TESTS := ./test/lab ./test/e2e
@@ -26,7 +26,7 @@ help: ## List the targets.
 .PHONY: build
 build: $(addprefix bin/,$(PROGRAMS)) ## Build the programs, static, into bin/.
 
-bin/operator bin/controller: bin/%: FORCE
+bin/operator bin/controller bin/kubectl-metallb: bin/%: FORCE
 	$(GO) build -ldflags "-s -w" -o $@ ./controllers/cmd/$*
 
 bin/speaker bin/reloader: bin/%: FORCE
