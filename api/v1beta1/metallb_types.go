@@ -332,6 +332,12 @@ type MetalLBSpec struct {
 	// alive. Only layer 2 makes use of it.
 	// +optional
 	Memberlist *MemberlistConfig `json:"memberlist,omitempty"`
+
+	// prometheus says what is made for Prometheus and Grafana: ServiceMonitors,
+	// alerts and dashboards. Unset means all of it, where the cluster has the API
+	// of the Prometheus operator.
+	// +optional
+	Prometheus *PrometheusConfig `json:"prometheus,omitempty"`
 }
 
 // BGPDrain is how a node leaves without losing a packet. In one of the

@@ -26,7 +26,7 @@ type Endpoints struct {
 	// Host is the address to serve metrics on, "" for all; MetricsPort 0 serves none.
 	Host        string
 	MetricsPort int
-	// CertDir holds tls.crt and tls.key for metrics; "" for a self-signed certificate.
+	// CertDir holds tls.crt and tls.key for metrics, which may change or come later; "", or while they are missing, for a self-signed certificate.
 	CertDir string
 	// HealthPort is where /healthz and /readyz are served.
 	HealthPort int
@@ -41,7 +41,7 @@ type Endpoints struct {
 // Register adds MetalLB's flags for endpoints to flags; parsing them fills e.
 func (e *Endpoints) Register(flags *flag.FlagSet) {
 	flags.IntVar(&e.MetricsPort, "port", DefaultPort, "port to serve metrics on over HTTPS, 0 for none")
-	flags.StringVar(&e.CertDir, "metrics-cert-dir", "", "directory of tls.crt and tls.key for metrics; empty for a self-signed certificate")
+	flags.StringVar(&e.CertDir, "metrics-cert-dir", "", "directory of tls.crt and tls.key for metrics, read again when they change; empty, or while they are missing, for a self-signed certificate")
 	flags.IntVar(&e.HealthPort, "health-probe-port", 17472, "port to serve /healthz and /readyz on")
 	flags.StringVar(&e.PprofAddress, "pprof-bind-address", "", "address to serve profiles on; empty for none")
 	flags.StringVar(&e.MinVersion, "tls-min-version", "VersionTLS13", "oldest TLS version to serve metrics with: VersionTLS12 or VersionTLS13")
@@ -105,13 +105,27 @@ func (e *Endpoints) Metrics() (metricsserver.Options, error) {
 	if err != nil {
 		return metricsserver.Options{}, err
 	}
+	return guarded(net.JoinHostPort(e.Host, strconv.Itoa(e.MetricsPort)), e.CertDir, limits), nil
+}
+
+// Metrics returns how metrics are served at an address, "0" or "" for nowhere, with the certificate in a folder, in the way of Endpoints without limits of
+// the users'.
+func Metrics(address, certDir string) metricsserver.Options {
+	if address == "0" || address == "" {
+		return metricsserver.Options{BindAddress: "0"}
+	}
+	return guarded(address, certDir, func(c *tls.Config) { c.MinVersion = tls.VersionTLS13 })
+}
+
+func guarded(address, certDir string, limits func(*tls.Config)) metricsserver.Options {
 	return metricsserver.Options{
-		BindAddress:    net.JoinHostPort(e.Host, strconv.Itoa(e.MetricsPort)),
+		BindAddress:    address,
 		SecureServing:  true,
 		FilterProvider: newGuard(time.Now),
-		CertDir:        e.CertDir,
-		TLSOpts:        []func(*tls.Config){limits},
-	}, nil
+		TLSOpts: []func(*tls.Config){limits, func(c *tls.Config) {
+			c.GetCertificate = (&certificates{folder: certDir, now: time.Now}).get
+		}},
+	}
 }
 
 // limits returns a function that applies the limits to a TLS configuration.

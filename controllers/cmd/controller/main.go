@@ -166,6 +166,9 @@ func setUp(mgr manager.Manager, o Options, log *slog.Logger) error {
 	}); err != nil {
 		return err
 	}
+	if err := metrics.Registry.Register(announced.NewMetrics(mgr.GetClient(), o.Classes)); err != nil {
+		return fmt.Errorf("registering the metrics of Services: %w", err)
+	}
 	if err := announced.SetupWithManager(mgr, announced.Options{
 		Namespace: o.Namespace, Classes: o.Classes, IgnoreExcludeLabel: o.IgnoreExcludeLB, Idle: services.Idle, Now: time.Now,
 	}); err != nil {

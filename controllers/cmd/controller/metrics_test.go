@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,6 +15,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/seed-551707bd/metallb-operator/test/prometheus"
 )
 
 func TestGivenARunningControllerWhenItsMetricsAreReadThenOnlyWhoMaySeesThem(t *testing.T) {
@@ -37,6 +41,38 @@ func TestGivenARunningControllerWhenItsMetricsAreReadThenOnlyWhoMaySeesThem(t *t
 		eventually(t, fmt.Sprintf("metrics for %s: %d %s", row.who, row.status, row.text), func() (bool, string) {
 			status, body := p.scrape(t, row.token)
 			return status == row.status && strings.Contains(body, row.text), fmt.Sprint(status, " ", body[:min(len(body), 200)])
+		})
+	}
+	w.scraped(t, p, reader)
+}
+
+// scraped has a real Prometheus read the metrics of a controller with a token.
+func (w *world) scraped(t *testing.T, p *process, token string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := prometheus.Start(t, fmt.Sprintf(`
+global: {scrape_interval: 1s}
+scrape_configs:
+  - job_name: controller
+    scheme: https
+    authorization: {credentials_file: %s}
+    tls_config: {insecure_skip_verify: true}
+    static_configs: [{targets: ["127.0.0.1:%d"]}]
+`, file, p.metrics))
+	for expr, want := range map[string]string{
+		`up`: "1", `metallb_allocator_addresses_in_use_total{pool="first"} / metallb_allocator_addresses_total`: "0.25", `metallb_allocator_pending_services`: "0",
+		// Nobody announces the Service: there is no node, and no advertisement.
+		`count(metallb_controller_service_unannounced{service=~".+/web",reason!=""})`: "1",
+	} {
+		server.Eventually(t, func() error {
+			found, err := server.Query(expr)
+			if err != nil || len(found) != 1 || found[0].Value != want {
+				return fmt.Errorf("%s is %v (%w), want %s", expr, found, err, want)
+			}
+			return nil
 		})
 	}
 }

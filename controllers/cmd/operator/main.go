@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/seed-551707bd/metallb-operator/controllers/internal/operator"
 	"github.com/seed-551707bd/metallb-operator/internal/logging"
@@ -51,6 +52,7 @@ func serve(ctx context.Context, config *rest.Config, options Options) error {
 		Namespace:      options.Environment.Namespace,
 		LeaderElection: options.LeaderElection,
 		MetricsAddress: options.MetricsAddress,
+		MetricsCertDir: options.MetricsCertDir,
 		HealthAddress:  options.HealthAddress,
 	})
 	if err != nil {
@@ -65,6 +67,9 @@ func serve(ctx context.Context, config *rest.Config, options Options) error {
 	})
 	if err := reconciler.SetUp(mgr); err != nil {
 		return err
+	}
+	if err := metrics.Registry.Register(reconciler.Metrics()); err != nil {
+		return fmt.Errorf("register the metrics of the operator: %w", err)
 	}
 	if err := setUpAdmission(mgr, options); err != nil {
 		return err

@@ -20,8 +20,8 @@ import (
 type Options struct {
 	// LogLevel is one of all, debug, info, warn, error, none.
 	LogLevel string
-	// MetricsAddress is where metrics are served over HTTP, "0" for nowhere.
-	MetricsAddress string
+	// MetricsAddress is where metrics are served over HTTPS, "0" for nowhere, and MetricsCertDir has the certificate for that, if it is not to make one.
+	MetricsAddress, MetricsCertDir string
 	// HealthAddress is where /healthz and /readyz are served.
 	HealthAddress string
 	// LeaderElection lets only one of several operators act.
@@ -44,7 +44,8 @@ func parse(args []string, getenv func(string) string) (Options, error) {
 	var o Options
 	flags := flag.NewFlagSet("operator", flag.ContinueOnError)
 	flags.StringVar(&o.LogLevel, "log-level", "info", "how much to log: all, debug, info, warn, error or none")
-	flags.StringVar(&o.MetricsAddress, "metrics-addr", "0", "address to serve metrics on over HTTP, 0 for none")
+	flags.StringVar(&o.MetricsAddress, "metrics-addr", "0", "address to serve metrics on over HTTPS, 0 for none")
+	flags.StringVar(&o.MetricsCertDir, "metrics-cert-dir", "", "directory of tls.crt and tls.key for metrics, read again when they change; empty, or while they are missing, for a self-signed certificate")
 	flags.BoolVar(&o.LeaderElection, "enable-leader-election", false, "act only while elected among several operators")
 	port := flags.Int("port", 8080, "port to serve /healthz and /readyz on")
 	flags.IntVar(&o.WebhookPort, "webhook-port", admission.Port, "port to serve the admission webhooks on, 0 for none")
@@ -62,6 +63,10 @@ func parse(args []string, getenv func(string) string) (Options, error) {
 	var errs []error
 	if *port < 1 || *port > 65535 {
 		errs = append(errs, fmt.Errorf("flag --port is %d: wanted 1 to 65535", *port))
+	}
+	var err error
+	if o.Environment.OperatorMetricsPort, err = metricsPort(o.MetricsAddress); err != nil {
+		errs = append(errs, err)
 	}
 	if o.WebhookPort < 0 || o.WebhookPort > 65535 {
 		errs = append(errs, fmt.Errorf("flag --webhook-port is %d: wanted 0 to 65535", o.WebhookPort))
@@ -138,6 +143,22 @@ func (o *Options) served() []int32 {
 	}
 	slices.Sort(ports)
 	return slices.Compact(ports)
+}
+
+// metricsPort returns the port of the address for metrics, 0 where none are served.
+func metricsPort(address string) (int32, error) {
+	if address == "0" || address == "" {
+		return 0, nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return 0, fmt.Errorf("flag --metrics-addr is %q: wanted 0 or an address such as :8443: %w", address, err)
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || number == 0 {
+		return 0, fmt.Errorf("flag --metrics-addr is %q: wanted a port from 1 to 65535 in it", address)
+	}
+	return int32(number), nil
 }
 
 func portOf(name, value string, fallback int32) (int32, error) {

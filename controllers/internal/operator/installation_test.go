@@ -167,8 +167,9 @@ func (c *cluster) run(t *testing.T, as *rest.Config) {
 		Now: func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) },
 		Environment: manifests.Environment{
 			Namespace: namespace, ControllerImage: "example.com/lb:v1", SpeakerImage: "example.com/lb:v1", FRRImage: "example.com/frr:v1",
-			MetricsPort: 9120, HealthPort: 17472, MemberPort: 7946, APIServerPorts: []int32{443}, OperatorPorts: []int32{8080},
+			MetricsPort: 9120, HealthPort: 17472, MemberPort: 7946, APIServerPorts: []int32{443}, OperatorPorts: []int32{8080}, OperatorMetricsPort: 8443,
 		},
+		LookEvery: 100 * time.Millisecond,
 	})
 	if err := r.SetUp(mgr); err != nil {
 		t.Fatal(err)

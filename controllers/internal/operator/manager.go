@@ -15,9 +15,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
+	"github.com/seed-551707bd/metallb-operator/internal/serving"
 )
 
 // How the lease of the leader election is kept.
@@ -33,8 +33,10 @@ type ManagerOptions struct {
 	Namespace string
 	// LeaderElection lets only one of several operators act.
 	LeaderElection bool
-	// MetricsAddress is where metrics are served over HTTP, "0" for nowhere.
+	// MetricsAddress is where metrics are served over HTTPS, to whom the API server allows it, "0" for nowhere.
 	MetricsAddress string
+	// MetricsCertDir holds the certificate for that, "" for one that is made.
+	MetricsCertDir string
 	// HealthAddress is where /healthz and /readyz are served, "0" for nowhere.
 	HealthAddress string
 }
@@ -55,7 +57,7 @@ func NewManager(config *rest.Config, o ManagerOptions) (manager.Manager, error) 
 		LeaderElectionReleaseOnCancel: true,
 		// What runs goes on without the operator, so that the lease need not be renewed all the time. Who follows a crash waits as long.
 		LeaseDuration: new(leaseDuration), RenewDeadline: new(renewDeadline), RetryPeriod: new(retryPeriod),
-		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress},
+		Metrics:                serving.Metrics(o.MetricsAddress, o.MetricsCertDir),
 		HealthProbeBindAddress: o.HealthAddress,
 	})
 	if err != nil {

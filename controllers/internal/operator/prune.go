@@ -22,7 +22,7 @@ type identity struct {
 	key  client.ObjectKey
 }
 
-// prune deletes what the operator made for this MetalLB object, perhaps in an earlier version, and what is not desired.
+// prune deletes what of these kinds the operator made for this MetalLB object, perhaps in an earlier version, and what is not desired.
 func (r *Reconciler) prune(ctx context.Context, owner *v1beta1.MetalLB, desired []client.Object, kinds []schema.GroupVersionKind) error {
 	wanted := make(map[identity]bool, len(desired))
 	for _, object := range desired {
@@ -49,9 +49,14 @@ func (r *Reconciler) prune(ctx context.Context, owner *v1beta1.MetalLB, desired 
 func (r *Reconciler) made(ctx context.Context, kind schema.GroupVersionKind, owner *v1beta1.MetalLB) ([]client.Object, error) {
 	list, err := r.emptyList(kind)
 	if err != nil {
-		return nil, fmt.Errorf("list what the operator made: %w", err)
+		return nil, err
 	}
-	if err := r.client.List(ctx, list, client.MatchingLabels{manifests.LabelManagedBy: manifests.ManagedBy}); err != nil {
+	options := []client.ListOption{client.MatchingLabels{manifests.LabelManagedBy: manifests.ManagedBy}}
+	if _, uncached := list.(*unstructured.UnstructuredList); uncached {
+		// The API server is asked, not a cache that has only what there may be.
+		options = append(options, client.InNamespace(owner.Namespace))
+	}
+	if err := r.client.List(ctx, list, options...); err != nil {
 		return nil, fmt.Errorf("list every %s that the operator made: %w", kind.Kind, err)
 	}
 	items, err := meta.ExtractList(list)

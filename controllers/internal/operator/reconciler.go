@@ -3,6 +3,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,10 +42,12 @@ type Options struct {
 	Now func() time.Time
 	// Random gives the content of the memberlist secret where there is none.
 	Random io.Reader
+	// LookEvery is how often it is looked whether the cluster has the API of the Prometheus operator; 0 stands for half a minute.
+	LookEvery time.Duration
 }
 
-// Reconciler makes the cluster as a MetalLB object says. It remembers nothing between two calls but since when FRR has been idle. It is for one
-// goroutine.
+// Reconciler makes the cluster as a MetalLB object says. It remembers nothing between two calls but which APIs there are, and since when FRR has been
+// idle. It is for one goroutine.
 type Reconciler struct {
 	client client.Client
 	events events.EventRecorder
@@ -52,11 +55,14 @@ type Reconciler struct {
 	now    func() time.Time
 	random io.Reader
 	idle   idleness
+	// monitoring is nil before SetUp: then the cluster has none of it.
+	monitoring *discovered
+	lookEvery  time.Duration
 }
 
 // New returns a Reconciler.
 func New(o Options) *Reconciler {
-	return &Reconciler{client: o.Client, events: o.Events, env: o.Environment, now: o.Now, random: o.Random}
+	return &Reconciler{client: o.Client, events: o.Events, env: o.Environment, now: o.Now, random: o.Random, lookEvery: cmp.Or(o.LookEvery, usualLook)}
 }
 
 // Reconcile brings the installation of one MetalLB object to what its spec says and reports. A failure to do so is returned,
@@ -107,8 +113,16 @@ func (r *Reconciler) ensure(ctx context.Context, metallb *v1beta1.MetalLB) (time
 	if err != nil {
 		return 0, err
 	}
-	desired := manifests.Desired(metallb.Spec, env)
-	return lookAgain, errors.Join(r.apply(ctx, metallb, desired), r.prune(ctx, metallb, desired, manifests.Kinds(env)))
+	apis, err := r.monitoring.get()
+	if err != nil {
+		return 0, err
+	}
+	forPrometheus, err := manifests.DesiredMonitoring(metallb.Spec, env, apis)
+	if err != nil {
+		return 0, err
+	}
+	desired := append(manifests.Desired(metallb.Spec, env), forPrometheus...)
+	return lookAgain, errors.Join(r.apply(ctx, metallb, desired), r.prune(ctx, metallb, desired, append(manifests.Kinds(env), apis.Kinds()...)))
 }
 
 // setFinalizer adds or removes the finalizer. The patch names a version, because it replaces the whole list, and leaves

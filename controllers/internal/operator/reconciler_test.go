@@ -28,6 +28,7 @@ func TestOperator(t *testing.T) {
 	t.Run("samples", c.testSamples)
 	t.Run("misnamed", c.testMisnamed)
 	t.Run("installation", c.testInstallation)
+	t.Run("monitoring", c.testMonitoring)
 	t.Run("pods", c.testPods)
 }
 

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -50,6 +51,7 @@ func CacheOptions(namespace string) cache.Options {
 			&rbacv1.ClusterRoleBinding{}: made,
 			&rbacv1.Role{}:               roles,
 			&rbacv1.RoleBinding{}:        roles,
+			&corev1.Service{}:            made,
 			&corev1.Node{}:               {Transform: trimNode},
 			&corev1.ConfigMap{}:          {Transform: trimConfigMap},
 			// The namespace's own labels.
@@ -116,12 +118,16 @@ func (r *Reconciler) SetUp(mgr manager.Manager) error {
 	for _, object := range asking {
 		b = b.Watches(object, toInstallation, comesOrGoes)
 	}
-	return wrap(b.
+	if r.monitoring, err = newDiscovered(mgr); err != nil {
+		return err
+	}
+	c, err := b.
 		Named("metallb").
 		// The operator's own status updates do not come back to it.
 		For(&v1beta1.MetalLB{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&corev1.ServiceAccount{}).
 		Owns(&corev1.Secret{}).
+		Owns(&corev1.Service{}).
 		Owns(&networkingv1.NetworkPolicy{}).
 		Owns(&policyv1.PodDisruptionBudget{}).
 		Watches(&corev1.ConfigMap{}, toInstallation, builder.WithPredicates(configMapPredicate())).
@@ -141,7 +147,12 @@ func (r *Reconciler) SetUp(mgr manager.Manager) error {
 			// The program has one; tests of the package have one after the other.
 			SkipNameValidation: new(true),
 		}).
-		Complete(r), "set up the controller of MetalLB objects")
+		Build(r)
+	if err != nil {
+		return fmt.Errorf("set up the controller of MetalLB objects: %w", err)
+	}
+	return wrap(mgr.Add(&follower{discovered: r.monitoring, cache: mgr.GetCache(), controller: c, every: r.lookEvery, installation: r.installation()}),
+		"set up what looks for the API of the Prometheus operator")
 }
 
 // installation is the one object that is acted upon.

@@ -103,9 +103,7 @@ func (s *speaker) announce(ctx context.Context, watched cache.Cache, api mirror.
 	if err != nil {
 		return err
 	}
-	for _, c := range []prometheus.Collector{
-		measured, routes, publish.NewSessions(daemons, measured.InForce), publish.NewLayer2Metrics(layer2.responder, layer2.membership()),
-	} {
+	for _, c := range collectors(measured, routes, daemons, layer2.responder, layer2.membership()) {
 		if err := s.metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
@@ -157,6 +155,11 @@ func (s *speaker) connectFRR() (frrClient, node.FRR) {
 	}
 	reloader := frr.New(s.ReloaderSocket)
 	return reloader, reloader
+}
+
+// collectors are all metrics that the program has of its own.
+func collectors(measured *publish.Metrics, routes *sent.Tracker, shower publish.Shower, edge publish.Layer2, membership publish.Membership) []prometheus.Collector {
+	return []prometheus.Collector{measured, routes, publish.NewSessions(shower, measured.InForce), publish.NewLayer2Metrics(edge, membership)}
 }
 
 // answerProbes answers the AddressProbes for this node until ctx ends. It has a cache of its own: where their kind is missing, as while an

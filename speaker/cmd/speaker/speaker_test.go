@@ -144,7 +144,9 @@ func TestGivenARunningSpeakerWhenItsPortsAreAskedThenTheyTellTheTruthToThoseWhoM
 	t.Parallel()
 	w := newWorld(t, frrtest.Bookworm)
 	w.registry = metrics.Registry // the one that is served
-	w.startSpeaker()
+	folder := t.TempDir()
+	authority := certificate(t, folder, 1)
+	w.startSpeaker(func(o *Options) { o.CertDir = folder })
 	w.configure()
 	w.router.AwaitSession(w, "192.0.2.1") // only then does it count how long a route takes
 	w.service("web", "198.51.100.1")
@@ -182,6 +184,7 @@ func TestGivenARunningSpeakerWhenItsPortsAreAskedThenTheyTellTheTruthToThoseWhoM
 		}
 		return nil
 	})
+	w.scraped(t, token, folder, authority)
 }
 
 func TestGivenAnnouncedServicesWhenTheSpeakerRestartsThenNothingChangesAnywhere(t *testing.T) {

@@ -1,6 +1,8 @@
 package publish
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/l2"
@@ -25,8 +27,8 @@ type Layer2Metrics struct {
 	edge       Layer2
 	membership Membership
 
-	requests, responses, gratuitous, conflicts, dropped *prometheus.Desc
-	members, quorate                                    *prometheus.Desc
+	requests, responses, gratuitous, since, conflicts, dropped *prometheus.Desc
+	members, quorate                                           *prometheus.Desc
 }
 
 // NewLayer2Metrics returns the metrics of layer 2. Either part may be nil and has no series then.
@@ -39,6 +41,7 @@ func NewLayer2Metrics(edge Layer2, membership Membership) *Layer2Metrics {
 		requests:   desc("requests_received", "ARP requests and neighbor solicitations for the address, since this node gained it.", "ip"),
 		responses:  desc("responses_sent", "ARP replies and neighbor advertisements sent in answer to requests for the address, since this node gained it.", "ip"),
 		gratuitous: desc("gratuitous_sent", "Frames sent to announce the address unasked, since this node gained it.", "ip"),
+		since:      desc("answering_since_seconds", "When this node began to answer for the address on the link where it has done so for longest, in seconds since 1970.", "ip"),
 		conflicts:  desc("conflicts", "1 while another host on the segment claims the address that this node answers for, 0 when that is over.", "ip"),
 		dropped:    desc("dropped_total", "Frames of ARP and neighbor discovery that were not answered, or not sent, by reason.", "reason"),
 		members:    desc("members", "Speakers that are alive as far as this one knows, itself among them."),
@@ -48,7 +51,7 @@ func NewLayer2Metrics(edge Layer2, membership Membership) *Layer2Metrics {
 
 // Describe implements prometheus.Collector.
 func (m *Layer2Metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.requests, m.responses, m.gratuitous, m.conflicts, m.dropped, m.members, m.quorate} {
+	for _, d := range []*prometheus.Desc{m.requests, m.responses, m.gratuitous, m.since, m.conflicts, m.dropped, m.members, m.quorate} {
 		ch <- d
 	}
 }
@@ -73,6 +76,9 @@ func (m *Layer2Metrics) Collect(ch chan<- prometheus.Metric) {
 			count(m.dropped, n, reason)
 		}
 		for _, o := range m.edge.Observed() {
+			if began := firstAnswer(o); !began.IsZero() {
+				gauge(m.since, float64(began.UnixMilli())/1000, o.Address.String())
+			}
 			if len(o.Conflicts) > 0 {
 				gauge(m.conflicts, number(len(ongoing(o)) > 0), o.Address.String())
 			}
@@ -83,6 +89,17 @@ func (m *Layer2Metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.members, float64(len(s.Alive)))
 		gauge(m.quorate, number(s.Quorate))
 	}
+}
+
+// firstAnswer returns since when an address has been answered for, the zero time if it is not.
+func firstAnswer(o l2.Observed) time.Time {
+	var first time.Time
+	for _, link := range o.Links {
+		if first.IsZero() || link.Since.Before(first) {
+			first = link.Since
+		}
+	}
+	return first
 }
 
 // ongoing returns the conflicts about an address that are not over.

@@ -19,6 +19,7 @@ type Metrics struct {
 	errors    prometheus.Counter
 	loaded    prometheus.Gauge
 	stale     prometheus.Gauge
+	refused   prometheus.Gauge
 	passes    prometheus.Histogram
 	applies   *prometheus.HistogramVec
 	drifts    *prometheus.CounterVec
@@ -50,6 +51,8 @@ func NewMetrics(nodeName string, updates func() uint64) *Metrics {
 			Help: "1 once a configuration has been in force, 0 before."}),
 		stale: prometheus.NewGauge(prometheus.GaugeOpts{Name: "metallb_k8s_client_config_stale_bool",
 			Help: "1 while part of the configuration is not in force because it is not valid or could not be applied."}),
+		refused: prometheus.NewGauge(prometheus.GaugeOpts{Name: "metallb_speaker_frr_apply_failing",
+			Help: "1 while FRR does not run what is wanted, because it refused it or could not be given it, else 0."}),
 		passes: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "metallb_speaker_pass_duration_seconds",
 			Help: "Time to gather, decide and render: what all passes took since the last time that the outcome was told, observed each time it is.", Buckets: buckets}),
 		applies: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "metallb_speaker_apply_duration_seconds",
@@ -80,7 +83,7 @@ func (m *Metrics) Event(e frr.Event) {
 }
 
 func (m *Metrics) parts() []prometheus.Collector {
-	return []prometheus.Collector{m.updates, m.errors, m.loaded, m.stale, m.passes, m.applies, m.drifts, m.drifted, m.ended}
+	return []prometheus.Collector{m.updates, m.errors, m.loaded, m.stale, m.refused, m.passes, m.applies, m.drifts, m.drifted, m.ended}
 }
 
 // Describe implements prometheus.Collector.
@@ -140,5 +143,6 @@ func (m *Metrics) observe(r node.Report, inForce announce.Node) {
 			m.errors.Inc()
 		}
 	}
+	m.refused.Set(number(m.failing))
 	m.stale.Set(number(m.failing || len(wrong(r.Problems)) > 0))
 }

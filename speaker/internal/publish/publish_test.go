@@ -471,8 +471,8 @@ metallb_bgp_session_up{peer="link0:179",vrf="default"} 0
 	if err := testutil.CollectAndCompare(s, strings.NewReader(want), "metallb_bfd_session_up", "metallb_bgp_announced_prefixes_total", "metallb_bgp_session_up"); err != nil {
 		t.Error(err)
 	}
-	if n := testutil.CollectAndCount(s); n != 1+4*13+1+7 {
-		t.Errorf("%d series, want one of FRR, 13 of each of 4 sessions, 8 of one BFD session", n)
+	if n := testutil.CollectAndCount(s); n != 1+4*14+1+7 {
+		t.Errorf("%d series, want one of FRR, 14 of each of 4 sessions, 8 of one BFD session", n)
 	}
 	if frr.asked != 3 {
 		t.Errorf("FRR was asked %d times for two scrapes within a second, want 3 commands", frr.asked)

@@ -76,6 +76,7 @@ func NewSessions(frr Shower, inForce func() announce.Node) *Sessions {
 		bgp: []metric[session]{
 			bgp("announced_prefixes_total", "Prefixes that the peer was sent and that stand.", gauge, (*session).Sent),
 			bgp("received_prefixes_total", "Prefixes that the peer sent and that were let in.", gauge, (*session).Accepted),
+			bgp("session_established_total", "Times that the BGP session came up since bgpd started.", counter, func(s *session) int64 { return s.Ups }),
 			bgp("opens_sent", "OPEN messages sent.", counter, func(s *session) int64 { return s.Messages.OpensSent }),
 			bgp("opens_received", "OPEN messages received.", counter, func(s *session) int64 { return s.Messages.OpensReceived }),
 			bgp("notifications_sent", "NOTIFICATION messages sent.", counter, func(s *session) int64 { return s.Messages.NotificationsSent }),

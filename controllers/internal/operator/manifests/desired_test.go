@@ -30,6 +30,8 @@ func environment() manifests.Environment {
 		MemberlistSecret: []byte("c2VjcmV0"),
 		APIServerPorts:   []int32{443, 6443},
 		OperatorPorts:    []int32{8080, 9443},
+
+		OperatorMetricsPort: 8443,
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
-	"github.com/seed-551707bd/metallb-operator/controllers/internal/operator/manifests"
 )
 
 // withoutEffect are the fields of the spec that change no object, and why.
@@ -26,6 +25,18 @@ var withoutEffect = map[string]string{
 	"FRRK8sConfig.AlwaysBlock":       "for a backend that is not run",
 	"FRRK8sConfig.Namespace":         "for a backend that is not run",
 	"FRRK8sConfig.SecretPassthrough": "for a backend that is not run",
+
+	"Prometheus.ServiceMonitor.Enabled":        "true unless it is false, which is in testdata",
+	"Prometheus.PrometheusRule.Enabled":        "true unless it is false, which is in testdata",
+	"Prometheus.Dashboards.Enabled":            "true unless it is false, which is in testdata",
+	"Prometheus.PrometheusRule.DisabledAlerts": "there is no alert of the name that is tried; one is in testdata",
+	"Prometheus.PodMonitor.AdditionalLabels":   "nothing without PodMonitor.Enabled; with it, it is in testdata",
+	"Prometheus.PodMonitor.Interval":           "nothing without PodMonitor.Enabled; with it, it is in testdata",
+	"Prometheus.PodMonitor.TokenSecret":        "nothing without PodMonitor.Enabled; with it, it is in testdata",
+	"Prometheus.PodMonitor.CASecret":           "nothing without PodMonitor.Enabled; with it, it is in testdata",
+	"Prometheus.PodMonitor.CAFile":             "refused where PodMonitor.Enabled is true",
+	"Prometheus.ServiceAccount":                "refused without Namespace; with it, it is in testdata",
+	"Prometheus.Namespace":                     "refused without ServiceAccount; with it, it is in testdata",
 }
 
 // settings hold one value other than the zero value for every type of field that the spec has.
@@ -35,12 +46,13 @@ var settings = []any{
 	&corev1.Affinity{PodAffinity: &corev1.PodAffinity{}},
 	&corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}},
 	&metav1.Duration{Duration: time.Minute}, new(int32(7)), new(true),
+	[]v1beta1.ExtraAlert{{Alert: "Mine", Expr: "vector(1)"}},
 }
 
 // Given a spec with a single field set, when its objects are built, then they differ from those of an empty spec, or the
 // field is listed with the reason why not.
 func TestEveryFieldHasAnEffect(t *testing.T) {
-	plain := toYAML(t, manifests.Desired(v1beta1.MetalLBSpec{}, environment()))
+	plain := toYAML(t, everything(t, v1beta1.MetalLBSpec{}))
 	listed := map[string]bool{}
 	eachField(reflect.TypeFor[v1beta1.MetalLBSpec](), nil, func(path string, index []int) {
 		t.Run(path, func(t *testing.T) {
@@ -48,7 +60,7 @@ func TestEveryFieldHasAnEffect(t *testing.T) {
 			if err := setField(reflect.ValueOf(&spec).Elem(), index); err != nil {
 				t.Fatal(err)
 			}
-			effect := !bytes.Equal(plain, toYAML(t, manifests.Desired(spec, environment())))
+			effect := !bytes.Equal(plain, toYAML(t, everything(t, spec)))
 			reason, none := withoutEffect[path]
 			listed[path] = none
 			if effect == none {

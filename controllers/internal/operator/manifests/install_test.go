@@ -25,7 +25,6 @@ import (
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/api/v1beta2"
-	"github.com/seed-551707bd/metallb-operator/controllers/internal/operator/manifests"
 )
 
 // top is the top folder of the project.
@@ -34,7 +33,7 @@ const top = "../../../.."
 // Given the objects that the operator creates, when their rules are collected, then config/rbac/operands.yaml grants them
 // to the operator; with -update the file is rewritten.
 func TestOperandRulesMatchFile(t *testing.T) {
-	cluster, inNamespace := grantedRules(manifests.Desired(v1beta1.MetalLBSpec{}, environment()))
+	cluster, inNamespace := grantedRules(everything(t, scraped()))
 	const head = "# Generated from the roles of controller and speaker: go test ./controllers/internal/operator/manifests -update\n" +
 		"# The operator grants these, so it must hold them.\n"
 	subject := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Name: "metallb-operator", Namespace: "system"}
@@ -101,7 +100,7 @@ func TestImagesCanBeReplaced(t *testing.T) {
 func TestOperatorHoldsWhatItGrants(t *testing.T) {
 	cluster, inNamespace := operatorRules(build(t, "config/default"))
 	inNamespace = append(inNamespace, cluster...)
-	grantsCluster, grantsInNamespace := grantedRules(manifests.Desired(v1beta1.MetalLBSpec{}, environment()))
+	grantsCluster, grantsInNamespace := grantedRules(everything(t, scraped()))
 	for _, missing := range append(notCovered(cluster, grantsCluster), notCovered(inNamespace, grantsInNamespace)...) {
 		t.Errorf("the operator grants but does not hold: %s", missing)
 	}
@@ -118,9 +117,10 @@ func TestOperatorHoldsWhatItGrants(t *testing.T) {
 // it.
 func TestOperatorMayWriteWhatItWants(t *testing.T) {
 	cluster, inNamespace := operatorRules(build(t, "config/default"))
-	env := environment()
+	env, spec := environment(), readSpec(t, "testdata/full.in.yaml")
 	env.OpenShift = true
-	for _, o := range manifests.Desired(readSpec(t, "testdata/full.in.yaml"), env) {
+	spec.Prometheus = scraped().Prometheus
+	for _, o := range everythingIn(t, spec, env) {
 		kind, held := o.GetObjectKind().GroupVersionKind(), cluster
 		if o.GetNamespace() == environment().Namespace {
 			held = slices.Concat(inNamespace, cluster)

@@ -70,6 +70,7 @@ func speakerPod(spec v1beta1.MetalLBSpec, env Environment) corev1.PodTemplateSpe
 	if sum := tuningSum(spec); sum != "" {
 		template.Annotations = merged(template.Annotations, map[string]string{tuningAnnotation: sum})
 	}
+	withCertificate(pod, &pod.Containers[0], prometheusOf(spec).SpeakerMetricsTLSSecret)
 	forOpenShift(&template, Speaker, env)
 	return template
 }

@@ -46,6 +46,7 @@ func Validate(spec v1beta1.MetalLBSpec) field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("bgpDebounceTimeout"), timeout.Duration.String(), "must not be negative"))
 	}
 	return slices.Concat(errs, validatePods(spec, path), validatePorts(spec, path), validateLayer2(spec, path),
+		validatePrometheus(prometheusOf(spec), path.Child("prometheus")),
 		validateDrain(spec, path.Child("bgpDrain")), validateShutdown(spec, path.Child("bgpShutdown")))
 }
 
