@@ -23,7 +23,7 @@ import (
 func (c *cluster) testMonitoring(t *testing.T) {
 	t.Helper()
 	metallb := c.metallb(t, v1beta1.MetalLBName, v1beta1.MetalLBSpec{})
-	c.awaitChildren(t)
+	c.awaitChildren(t, v1beta1.MetalLBSpec{})
 	if found := c.forPrometheus(t.Context()); len(found) > 0 {
 		t.Errorf("without the API there are %v", found)
 	}

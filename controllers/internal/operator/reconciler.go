@@ -122,7 +122,7 @@ func (r *Reconciler) ensure(ctx context.Context, metallb *v1beta1.MetalLB) (time
 		return 0, err
 	}
 	desired := append(manifests.Desired(metallb.Spec, env), forPrometheus...)
-	return lookAgain, errors.Join(r.apply(ctx, metallb, desired), r.prune(ctx, metallb, desired, append(manifests.Kinds(env), apis.Kinds()...)))
+	return lookAgain, errors.Join(r.apply(ctx, metallb, desired), r.prune(ctx, metallb, desired, append(manifests.Kinds(env), manifests.MonitoringKinds(apis)...)))
 }
 
 // setFinalizer adds or removes the finalizer. The patch names a version, because it replaces the whole list, and leaves

@@ -16,7 +16,7 @@ import (
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 )
 
-// Kinds lists every kind of object that Desired returns, in an order in which it can be created, and those that DesiredMonitoring returns in any cluster. Whoever removes what is no longer
+// Kinds lists every kind of object that Desired returns, in an order in which it can be created. Whoever removes what is no longer
 // wanted looks through these.
 func Kinds(env Environment) []schema.GroupVersionKind {
 	kinds := []schema.GroupVersionKind{
@@ -26,7 +26,6 @@ func Kinds(env Environment) []schema.GroupVersionKind {
 		rbacv1.SchemeGroupVersion.WithKind("Role"),
 		rbacv1.SchemeGroupVersion.WithKind("RoleBinding"),
 		corev1.SchemeGroupVersion.WithKind("Secret"),
-		corev1.SchemeGroupVersion.WithKind("Service"),
 		corev1.SchemeGroupVersion.WithKind("ConfigMap"),
 		networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"),
 		policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"),

@@ -24,6 +24,11 @@ type Monitoring struct {
 	ServiceMonitors, PodMonitors, PrometheusRules bool
 }
 
+// MonitoringKinds lists every kind of object that DesiredMonitoring returns and Desired does not.
+func MonitoringKinds(apis Monitoring) []schema.GroupVersionKind {
+	return append(apis.Kinds(), corev1.SchemeGroupVersion.WithKind("Service"))
+}
+
 // Kinds lists those kinds.
 func (m Monitoring) Kinds() []schema.GroupVersionKind {
 	var kinds []schema.GroupVersionKind
