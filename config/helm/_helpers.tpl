@@ -3,6 +3,9 @@
 {{- $base := index . 0 -}}
 {{- $own := index . 1 -}}
 {{- $repository := $own.repository | default $base.repository -}}
+{{- if regexMatch "(^|/)metallb/(controller|speaker)$" $repository -}}
+{{- fail (printf "image repository is %s, which is MetalLB's own program: wanted this product's, or nothing" $repository) -}}
+{{- end -}}
 {{- $digest := $own.digest -}}
 {{- if not (or $own.repository $own.tag $own.digest) -}}
 {{- $digest = $base.digest -}}

@@ -271,9 +271,18 @@ func TestValuesOfTheInstallation(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", values, diff)
 		}
 	}
-	if _, err := render(t, namespace, "{metallb: {create: true}, controller: {logLevel: info}, speaker: {logLevel: debug}}"); err == nil ||
-		!strings.Contains(err.Error(), "there is one level for both") {
-		t.Errorf("two log levels: found error %v", err)
+}
+
+// Given values that can't be meant, such as those of MetalLB's chart with its own images, when the chart is rendered, then that fails and says why.
+func TestRefusedValues(t *testing.T) {
+	for values, want := range map[string]string{
+		"{metallb: {create: true}, controller: {logLevel: info}, speaker: {logLevel: debug}}": "there is one level for both",
+		"{controller: {image: {repository: quay.io/metallb/controller, tag: v0.15.3}}}":       "quay.io/metallb/controller, which is MetalLB's own program",
+		"{speaker: {image: {repository: quay.io/metallb/speaker}}}":                           "quay.io/metallb/speaker, which is MetalLB's own program",
+	} {
+		if _, err := render(t, namespace, values); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, wanted %q", values, err, want)
+		}
 	}
 }
 

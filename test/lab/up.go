@@ -73,7 +73,10 @@ func Prepare(ctx context.Context, o Options) error {
 	if _, err := w.OPM(ctx); err != nil {
 		return err
 	}
-	_, err = w.BundleValidator(ctx)
+	if _, err := w.BundleValidator(ctx); err != nil {
+		return err
+	}
+	_, err = w.Helm(ctx)
 	return err
 }
 

@@ -20,12 +20,14 @@ import (
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -51,6 +53,7 @@ const (
 // cluster is a real API server in which MetalLB is installed, with this product's programs and a folder to work in.
 type cluster struct {
 	client.Client
+	admin  *rest.Config
 	config string // a kubeconfig
 	dir    string
 }
@@ -59,7 +62,7 @@ func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	ctrl.SetLogger(logr.Discard())
 	server := apiserver.Run(t, apiserver.Options{})
-	c := &cluster{dir: t.TempDir()}
+	c := &cluster{dir: t.TempDir(), admin: server.Config()}
 	c.config = filepath.Join(c.dir, "kubeconfig")
 	if err := os.WriteFile(c.config, server.Kubeconfig(), 0o600); err != nil {
 		t.Fatal(err)
@@ -359,6 +362,7 @@ func TestForecast(t *testing.T) {
 	if status != exitChange {
 		t.Errorf("the check ends with %d, wanted %d: it says\n%s", status, exitChange, text)
 	}
+	c.testRights(t)
 	w, err := migrate.Read(t.Context(), c, "")
 	if err != nil {
 		t.Fatal(err)
@@ -388,6 +392,41 @@ kubectl wait --for=condition=Established crd --all`)
 			t.Errorf("%s loses an address: %t; the plugin says so: %t", key, f.Loses(), says)
 		}
 	}
+}
+
+// Given a user who may not read all, when the cluster is read, then what is missing is named; without Services and pools nothing is said.
+func (c *cluster) testRights(t *testing.T) {
+	t.Helper()
+	const user = "limited"
+	as := rest.CopyConfig(c.admin)
+	as.Impersonate.UserName = user
+	limited, err := client.New(as, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := migrate.Read(t.Context(), limited, ""); err == nil || !strings.Contains(err.Error(), "read Services") {
+		t.Errorf("without any right: error %v", err)
+	}
+	if err := errors.Join(
+		c.Create(t.Context(), &rbacv1.ClusterRole{ObjectMeta: named(user), Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{"", "metallb.io"}, Resources: []string{"services", "ipaddresspools"}, Verbs: []string{"list"}},
+		}}),
+		c.Create(t.Context(), &rbacv1.ClusterRoleBinding{ObjectMeta: named(user), RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user},
+			Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}}}),
+	); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "Services and pools can be read", func() (bool, string) {
+		w, err := migrate.Read(t.Context(), limited, "networking")
+		if err != nil {
+			return false, err.Error() // the API server takes a moment to know of rights
+		}
+		unread := strings.Join(w.Unread, "\n")
+		if len(w.Services) == 0 || len(w.Objects.Pools) == 0 || !strings.Contains(unread, "Secrets could not be read") || !strings.Contains(unread, "DaemonSets") {
+			t.Errorf("%d Services, %d pools; not read: %s", len(w.Services), len(w.Objects.Pools), unread)
+		}
+		return true, ""
+	})
 }
 
 func (c *cluster) get(t *testing.T, o client.Object, name string) {

@@ -13,6 +13,13 @@ import (
 // leftovers says what of MetalLB's would stand in the way, and what becomes of the ConfigMaps.
 func (r *Report) leftovers(w *World) {
 	r.configMaps(w)
+	for i := range w.Policies {
+		p := &w.Policies[i]
+		if all := p.Spec.PodSelector; len(all.MatchLabels)+len(all.MatchExpressions) == 0 && p.Labels[manifests.LabelManagedBy] != manifests.ManagedBy {
+			r.add(Act, "NetworkPolicy "+p.Namespace+"/"+p.Name, "delete it, or let the operator reach the API server by another one",
+				"is for all pods of the namespace, this product's operator among them")
+		}
+	}
 	for i := range w.Webhooks {
 		r.add(Act, "ValidatingWebhookConfiguration "+w.Webhooks[i].Name, "delete it (step 3)",
 			"refuses edits of the configuration as soon as MetalLB does not answer")

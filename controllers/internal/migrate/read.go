@@ -76,6 +76,7 @@ func Read(ctx context.Context, c client.Reader, namespace string) (*World, error
 	passwords := client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("type", string(corev1.SecretTypeBasicAuth))}
 	more, err := readAll(ctx, c, []kind{
 		{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, opts: []client.ListOption{in}},
+		{GroupVersionKind: schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "NetworkPolicy"}, opts: []client.ListOption{in}},
 		{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, opts: []client.ListOption{in, passwords}},
 	}, &unread)
 	if err != nil {

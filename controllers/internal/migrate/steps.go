@@ -169,4 +169,12 @@ func (s *script) installation() error {
 func (s *script) compare() {
 	s.step("9", "The same addresses as before: diff says nothing, but for Services that had none")
 	s.line("%s | diff addresses-before.txt -", addresses)
+	if len(s.w.Releases) == 0 {
+		return
+	}
+	s.step("10", "What is left of the release, for you to delete: it does nothing any more")
+	for _, release := range s.w.Releases {
+		s.line("kubectl get -n %s serviceaccounts,roles,rolebindings,services,networkpolicies -l app.kubernetes.io/managed-by=Helm,app.kubernetes.io/instance=%s", s.w.Namespace, release)
+		s.line("kubectl get clusterroles,clusterrolebindings -l app.kubernetes.io/managed-by=Helm,app.kubernetes.io/instance=%s", release)
+	}
 }

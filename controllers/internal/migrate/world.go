@@ -13,6 +13,7 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -45,6 +46,8 @@ type World struct {
 	Workloads []*Workload
 	// ConfigMaps are those of Namespace.
 	ConfigMaps []corev1.ConfigMap
+	// Policies are the NetworkPolicies of Namespace.
+	Policies []networkingv1.NetworkPolicy
 	// Installations are the MetalLB objects of Namespace.
 	Installations []v1beta1.MetalLB
 	// Webhooks and Definitions are those that concern MetalLB's kinds.
@@ -183,6 +186,8 @@ func (w *World) addBuiltIn(o *unstructured.Unstructured) error {
 			}
 		}
 		return into(o, &w.ConfigMaps)
+	case "NetworkPolicy":
+		return into(o, &w.Policies)
 	case "Secret":
 		return into(o, &w.Objects.Secrets)
 	}
