@@ -3,6 +3,7 @@ package v1beta1
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // LogLevel is how much a program logs; each level includes the ones after it.
@@ -318,6 +319,11 @@ type MetalLBSpec struct {
 	// +optional
 	BGPShutdown *BGPShutdown `json:"bgpShutdown,omitempty"`
 
+	// speakerUpdate says how the speakers are brought to another version, or to
+	// other settings. Unset means Ordered, one node after the other.
+	// +optional
+	SpeakerUpdate *SpeakerUpdate `json:"speakerUpdate,omitempty"`
+
 	// bgpListenPort is the TCP port on which the nodes accept BGP sessions that
 	// routers open, for BGPPeers with listenRange; 179 is that of BGP. Unset
 	// means that they accept none, so that another BGP daemon may have the port
@@ -411,6 +417,51 @@ type BGPShutdown struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=600
 	WaitSeconds *int32 `json:"waitSeconds,omitempty"`
+}
+
+// SpeakerUpdateStrategy is who brings speakers to another version, and how.
+//
+// +kubebuilder:validation:Enum=Ordered;RollingUpdate;OnDelete
+type SpeakerUpdateStrategy string
+
+const (
+	// SpeakerUpdateOrdered has the operator do it: in the running pod where
+	// that suffices, so that FRR runs on, and node by node. The default.
+	SpeakerUpdateOrdered SpeakerUpdateStrategy = "Ordered"
+	// SpeakerUpdateRollingUpdate has Kubernetes do it: it replaces pods, and
+	// with them FRR, and waits until the next pod is ready, not for sessions.
+	SpeakerUpdateRollingUpdate SpeakerUpdateStrategy = "RollingUpdate"
+	// SpeakerUpdateOnDelete leaves it to whoever deletes the pods.
+	SpeakerUpdateOnDelete SpeakerUpdateStrategy = "OnDelete"
+)
+
+// SpeakerUpdate is how speakers are brought to another version, or to other
+// settings. With Ordered, an update that changes nothing but the image of
+// speaker and reloader is made in the running pods: FRR and its sessions notice
+// nothing. Any other one replaces the pods; sessions with
+// enableGracefulRestart keep their routes then, and all others end as
+// bgpShutdown says.
+type SpeakerUpdate struct {
+	// strategy is who does it, and how: Ordered, RollingUpdate or OnDelete.
+	// Unset means Ordered.
+	// +optional
+	Strategy SpeakerUpdateStrategy `json:"strategy,omitempty"`
+
+	// maxUnavailable is how many speakers may be missing at a time, as a number
+	// or as a percentage of all, rounded up. Unset means 1.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 1 : self.matches('^([1-9][0-9]?|100)%$')",message="spec.speakerUpdate.maxUnavailable must be a number of at least 1, or from 1% to 100%"
+	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
+
+	// sessionWaitSeconds is how long, after the next pod of a node is ready, the
+	// update waits until those BGP sessions of the node are up that were up
+	// before. Then it goes on if at least one of them is, and tells of the others
+	// in an event. If none is, it does not go on, and says so. For Ordered only.
+	// Unset means 300.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=86400
+	SessionWaitSeconds *int32 `json:"sessionWaitSeconds,omitempty"`
 }
 
 // MetalLBStatus is what became of the installation.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -148,13 +147,7 @@ var _ = Describe("A speaker's pod that is deleted", Ordered, func() {
 	}, SpecTimeout(8*time.Minute))
 
 	It("with graceful restart changes nothing at the router", func(ctx SpecContext) {
-		var restarting []string // without the GoBGP peer, whose sessions have none: then the routes would yield for it
-		for one := range strings.SplitSeq(peering, "\n---\n") {
-			if !strings.Contains(one, "name: spy") {
-				restarting = append(restarting, strings.Replace(one, "spec: {", "spec: {enableGracefulRestart: true, ", 1))
-			}
-		}
-		apply(ctx, documents(restarting...))
+		apply(ctx, restarting())
 		Eventually(nextHops(host(address))).WithTimeout(time.Minute).Should(Equal(nodes4(1, 2)))
 		established(ctx)
 		a := fromClient(ctx, address)
@@ -164,8 +157,7 @@ var _ = Describe("A speaker's pod that is deleted", Ordered, func() {
 		})
 		all := a.Stop()
 		AddReportEntry("asking "+address, all.String())
-		others := slices.DeleteFunc(seen, func(hops []netip.Addr) bool { return slices.Equal(hops, nodes4(1, 2)) })
-		Expect(others).To(BeEmpty(), "the route and its next hops stay")
+		Expect(otherHops(seen)).To(BeEmpty(), "the route and its next hops stay")
 		Expect(all.Lost()).To(BeZero(), all.String())
 	}, SpecTimeout(6*time.Minute))
 })

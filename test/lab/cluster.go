@@ -242,3 +242,16 @@ func (l *Lab) LoadPrograms(ctx context.Context) (string, error) {
 	}
 	return image.Reference, l.LoadImage(ctx, image.Archive)
 }
+
+// LoadProgramsVersion is LoadPrograms for another version of them (assets.Workshop.ProgramsVersion).
+func (l *Lab) LoadProgramsVersion(ctx context.Context, version string) (string, error) {
+	w, err := l.workshop()
+	if err != nil {
+		return "", err
+	}
+	image, err := w.ProgramsVersion(ctx, version)
+	if err != nil {
+		return "", err
+	}
+	return image.Reference, l.LoadImage(ctx, image.Archive)
+}

@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -97,6 +99,29 @@ func (p *Product) WaitAvailable(ctx context.Context) error {
 				said = append(said, fmt.Sprintf("%s=%s (%s: %s)", c.Type, c.Status, c.Reason, c.Message))
 			}
 			return fmt.Errorf("MetalLB %s/metallb is not Available: %s", Namespace, strings.Join(said, "; "))
+		}
+		return nil
+	})
+}
+
+// WaitUpdated waits until every speaker is of the version that their DaemonSet wants and ready, and the operator has no more to do about it. kubectl
+// rollout status knows no DaemonSet that the operator updates.
+func (p *Product) WaitUpdated(ctx context.Context) error {
+	return Eventually(ctx, 5*time.Minute, func(ctx context.Context) error {
+		var set appsv1.DaemonSet
+		if err := p.Client.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: "speaker"}, &set); err != nil {
+			return err
+		}
+		s, noted := set.Status, set.Annotations["metallb.io/rollout"]
+		if s.ObservedGeneration != set.Generation || s.UpdatedNumberScheduled != s.DesiredNumberScheduled || s.NumberReady != s.DesiredNumberScheduled || noted != "" {
+			return fmt.Errorf("generation %d, status %+v, being updated: %s", set.Generation, s, noted)
+		}
+		var object v1beta1.MetalLB
+		if err := p.Client.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: "metallb"}, &object); err != nil {
+			return err
+		}
+		if c := meta.FindStatusCondition(object.Status.Conditions, "Progressing"); c == nil || c.Status != metav1.ConditionFalse {
+			return fmt.Errorf("MetalLB %s/metallb: %+v", Namespace, c)
 		}
 		return nil
 	})

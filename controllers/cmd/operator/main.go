@@ -60,6 +60,7 @@ func serve(ctx context.Context, config *rest.Config, options Options) error {
 	}
 	reconciler := operator.New(operator.Options{
 		Client:      mgr.GetClient(),
+		Live:        mgr.GetAPIReader(),
 		Events:      mgr.GetEventRecorder("metallb-operator"),
 		Environment: options.Environment,
 		Now:         time.Now,

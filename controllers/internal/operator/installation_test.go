@@ -44,6 +44,9 @@ type cluster struct {
 	writes        *writes
 	// ahead is by how much the operator's clock is.
 	ahead atomic.Int64
+	// end ends the operator that runs, and atEnd has something done when the cluster ends.
+	end   func()
+	atEnd func(func())
 }
 
 // writes are the requests of the operator that may change something.
@@ -91,9 +94,9 @@ func newClusterWith(t *testing.T, installation func() []*unstructured.Unstructur
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{Client: admin, server: server, writes: &writes{}}
+	c := &cluster{Client: admin, server: server, writes: &writes{}, atEnd: t.Cleanup}
 	c.install(t, installation())
-	c.run(t, c.operatorIn(t, namespace))
+	c.run(t, c.operatorIn(t, namespace), environment())
 	return c
 }
 
@@ -151,8 +154,16 @@ func split(t *testing.T, text []byte) []*unstructured.Unstructured {
 	}
 }
 
-// run starts the operator; it ends with the test.
-func (c *cluster) run(t *testing.T, as *rest.Config) {
+// environment is what the operator installs unless a test says otherwise.
+func environment() manifests.Environment {
+	return manifests.Environment{
+		Namespace: namespace, ControllerImage: "example.com/lb:v1", SpeakerImage: "example.com/lb:v1", FRRImage: "example.com/frr:v1",
+		MetricsPort: 9120, HealthPort: 17472, MemberPort: 7946, APIServerPorts: []int32{443}, OperatorPorts: []int32{8080}, OperatorMetricsPort: 8443,
+	}
+}
+
+// run starts the operator; it ends with the cluster, or before by end.
+func (c *cluster) run(t *testing.T, as *rest.Config, env manifests.Environment) {
 	t.Helper()
 	as = rest.CopyConfig(as)
 	as.Wrap(func(next http.RoundTripper) http.RoundTripper { return recorder{next, c.writes} })
@@ -163,13 +174,10 @@ func (c *cluster) run(t *testing.T, as *rest.Config) {
 		t.Fatal(err)
 	}
 	r := operator.New(operator.Options{
-		Client: mgr.GetClient(), Events: mgr.GetEventRecorder("metallb-operator"), Random: rand.Reader,
-		Now: func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) },
-		Environment: manifests.Environment{
-			Namespace: namespace, ControllerImage: "example.com/lb:v1", SpeakerImage: "example.com/lb:v1", FRRImage: "example.com/frr:v1",
-			MetricsPort: 9120, HealthPort: 17472, MemberPort: 7946, APIServerPorts: []int32{443}, OperatorPorts: []int32{8080}, OperatorMetricsPort: 8443,
-		},
-		LookEvery: 100 * time.Millisecond,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("metallb-operator"), Random: rand.Reader,
+		Now:         func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) },
+		Environment: env,
+		LookEvery:   100 * time.Millisecond,
 	})
 	if err := r.SetUp(mgr); err != nil {
 		t.Fatal(err)
@@ -177,12 +185,13 @@ func (c *cluster) run(t *testing.T, as *rest.Config) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()
-	t.Cleanup(func() {
+	c.end = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("the operator ended: %v", err)
 		}
 	})
+	c.atEnd(c.end)
 }
 
 // everyKind is a spec that takes an object of every kind that the operator makes.

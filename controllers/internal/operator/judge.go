@@ -33,6 +33,8 @@ type component struct {
 	total, ready, away int
 	// rolling is why not all pods are of the wanted version yet, "" where they are.
 	rolling string
+	// remark is what else to know, "" for nothing.
+	remark string
 	// starting, failing and absent name pods and say why.
 	starting, failing, absent []string
 	// until is when the first that starts will count as failing.
@@ -45,11 +47,11 @@ func (c component) missing() int { return max(0, c.total-c.ready-c.away) }
 // judge decides the conditions from what is wanted, what was reported before, what there is, and the error of the attempt
 // to make it so.
 func judge(spec v1beta1.MetalLBSpec, before []metav1.Condition, seen observed, problem error, now time.Time) verdict {
-	controller, speaker := controllerState(seen, now), speakerState(seen, now)
+	controller, speaker := controllerState(seen, now), speakerState(spec, seen, now)
 	wasAvailable := meta.IsStatusConditionTrue(before, v1beta1.ConditionAvailable)
 	progressing := progress(controller, speaker)
 	v := verdict{conditions: []metav1.Condition{
-		availability(controller, speaker, wasAvailable, manifests.Substituted(spec)),
+		availability(controller, speaker, wasAvailable, speaker.remark, manifests.Substituted(spec)),
 		progressing,
 		degradation(controller, speaker, errors.Join(problem, refusedPods(seen.namespace, seen.podSecurity))),
 		upgradeability(progressing),
@@ -79,7 +81,7 @@ func misnamed(name string) []metav1.Condition {
 
 // availability is true when the controller runs and every reachable node has its speaker. Once true it stays so while no more
 // than one speaker is missing: that is what an update does on purpose.
-func availability(controller, speaker component, before bool, remark string) metav1.Condition {
+func availability(controller, speaker component, before bool, remarks ...string) metav1.Condition {
 	missing := speaker.missing()
 	up := controller.ready > 0 && (missing == 0 || before && missing == 1 && speaker.ready > 0)
 	c := metav1.Condition{Type: v1beta1.ConditionAvailable, Status: condition.Is(up), Reason: v1beta1.ReasonAsExpected}
@@ -90,8 +92,10 @@ func availability(controller, speaker component, before bool, remark string) met
 	if away := some(slices.Concat(controller.absent, speaker.absent)); away != "" {
 		parts = append(parts, away)
 	}
-	if remark != "" {
-		parts = append(parts, remark)
+	for _, remark := range remarks {
+		if remark != "" {
+			parts = append(parts, remark)
+		}
 	}
 	c.Message = strings.Join(parts, "; ")
 	return c
@@ -172,7 +176,7 @@ func controllerState(seen observed, now time.Time) component {
 	return c
 }
 
-func speakerState(seen observed, now time.Time) component {
+func speakerState(spec v1beta1.MetalLBSpec, seen observed, now time.Time) component {
 	c := component{name: manifests.Speaker}
 	d := seen.speaker
 	if d == nil {
@@ -189,12 +193,18 @@ func speakerState(seen observed, now time.Time) component {
 	case d.Status.ObservedGeneration != d.Generation:
 		c.rolling = "the change was not taken up yet"
 		c.total = max(c.total, 1)
-	case updated+c.away < c.total:
+	case manifests.ByHand(spec):
+		if updated+c.away < c.total {
+			c.remark = fmt.Sprintf("speaker: %d of %d pods are of the wanted version; spec.speakerUpdate.strategy is OnDelete: the others are replaced when somebody deletes them", updated, c.total)
+		}
+	case updated+c.away < c.total || len(seen.update.waits) > 0:
 		c.rolling = fmt.Sprintf("%d of %d pods are of the wanted version", updated, c.total)
-		if c.away > 0 {
+		if c.away > 0 && !manifests.Ordered(spec) {
 			c.rolling += ", the update may wait for the nodes that are not reachable"
 		}
+		c.starting = union(c.starting, seen.update.waits)
 	}
+	c.failing = append(c.failing, seen.update.held...)
 	c.ready = min(c.ready, c.total)
 	return c
 }
@@ -231,6 +241,13 @@ func (c *component) addPods(seen observed, now time.Time, kind string, where fun
 
 func (c component) count() string {
 	return fmt.Sprintf("%s: %d of %d pods ready", c.name, c.ready, c.total)
+}
+
+// union returns all texts of both, sorted, each once.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // some joins the first of texts and says how many more there are.

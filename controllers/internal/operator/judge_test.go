@@ -123,6 +123,12 @@ func TestJudge(t *testing.T) {
 			seen: notReady(running(), "n2", waitingFor("ImagePullBackOff")), want: "Degraded",
 			words: []string{"node n2: container frr: image example.com/frr:v1 cannot be had"},
 		},
+		"another image cannot be had than the one that ran": {
+			seen: with(notReady(running(), "n2", waitingFor("ErrImagePull")), func(o *observed) {
+				o.pods[2].Spec.Containers = []corev1.Container{{Name: manifests.FRR, Image: "example.com/frr:v2"}}
+			}), want: "Degraded",
+			words: []string{"node n2: container frr: image example.com/frr:v2 cannot be had"},
+		},
 		"a port of a node is taken": {
 			seen: with(running(), func(o *observed) { o.pods[3] = unplaced("n3") }), want: "Degraded",
 			words: []string{"speaker: 2 of 3 pods ready: node n3: cannot be placed: 0/3 nodes are available: 1 node(s) didn't have free ports for the requested " +
@@ -157,6 +163,41 @@ func TestJudge(t *testing.T) {
 		"an update has begun": {
 			before: available, seen: with(running(), func(o *observed) { o.speaker.Status.UpdatedNumberScheduled = 1 }),
 			want: "Available Progressing", words: []string{"speaker: 1 of 3 pods are of the wanted version"},
+		},
+		"an update waits for sessions": {
+			before: available, seen: with(running(), func(o *observed) {
+				o.speaker.Status.UpdatedNumberScheduled = 1
+				o.update.waits = []string{"node n1: BGP sessions that were up before the update are not yet: 192.0.2.1"}
+			}),
+			want: "Available Progressing", words: []string{"speaker: 1 of 3 pods are of the wanted version: node n1: BGP sessions that were up before the update are not yet: 192.0.2.1"},
+		},
+		"the last node's sessions are waited for": {
+			before: available, seen: with(running(), func(o *observed) { o.update.waits = []string{"node n3: x"} }),
+			want: "Available Progressing", words: []string{"speaker: 3 of 3 pods are of the wanted version: node n3: x"},
+		},
+		"an update is held": {
+			before: available, seen: with(running(), func(o *observed) {
+				o.speaker.Status.UpdatedNumberScheduled = 1
+				o.update.waits, o.update.held = []string{"node n1: none is back"}, []string{"node n1: none is back; the update of the others waits"}
+			}),
+			want: "Available Degraded Progressing", words: []string{"speaker: 3 of 3 pods ready: node n1: none is back; the update of the others waits"},
+		},
+		"a pod that an update waits for is named once": {
+			before: available, seen: with(notReady(running(), "n1", waitingFor("ContainerCreating")), func(o *observed) {
+				o.speaker.Status.UpdatedNumberScheduled = 1
+				o.update.waits = []string{"node n1: container frr waits: ContainerCreating"}
+			}),
+			want: "Available Progressing", words: []string{"wanted version: node n1: container frr waits: ContainerCreating}"}, look: patience,
+		},
+		"updates are made by hand": {
+			spec:   v1beta1.MetalLBSpec{SpeakerUpdate: &v1beta1.SpeakerUpdate{Strategy: v1beta1.SpeakerUpdateOnDelete}},
+			before: available, seen: with(running(), func(o *observed) { o.speaker.Status.UpdatedNumberScheduled = 1 }),
+			want: "Available", words: []string{"speaker: 1 of 3 pods are of the wanted version; spec.speakerUpdate.strategy is OnDelete"},
+		},
+		"a node was lost while Kubernetes updates": {
+			spec: v1beta1.MetalLBSpec{SpeakerUpdate: &v1beta1.SpeakerUpdate{Strategy: v1beta1.SpeakerUpdateRollingUpdate}},
+			seen: with(running(), func(o *observed) { o.unreachable["n3"] = true; o.speaker.Status.UpdatedNumberScheduled = 1 }),
+			want: "Available Progressing", words: []string{"1 of 3 pods are of the wanted version, the update may wait for the nodes that are not reachable"},
 		},
 		"a change was not taken up": {
 			before: available, seen: with(running(), func(o *observed) { o.controller.Generation = 2 }),

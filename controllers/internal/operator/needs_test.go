@@ -117,18 +117,18 @@ func (c *cluster) bringsFRR(t *testing.T) {
 		if err := c.Create(t.Context(), asking); err != nil {
 			t.Fatal(err)
 		}
-		c.awaitContainers(t, what+" brings FRR", manifests.Speaker, manifests.FRR, manifests.Reloader)
+		c.awaitContainers(t, what+" brings FRR", manifests.Speaker, manifests.FRR, manifests.Reloader, manifests.Updater)
 		if err := c.Delete(t.Context(), asking); err != nil {
 			t.Fatal(err)
 		}
 		c.settle(t)
-		c.awaitContainers(t, "FRR stays when "+what+" goes", manifests.Speaker, manifests.FRR, manifests.Reloader)
+		c.awaitContainers(t, "FRR stays when "+what+" goes", manifests.Speaker, manifests.FRR, manifests.Reloader, manifests.Updater)
 		c.ahead.Add(int64(11 * time.Minute))
 		c.touch(t)
 		c.awaitContainers(t, "later FRR goes", manifests.Speaker)
 	}
 	c.edit(t, func(spec *v1beta1.MetalLBSpec) { spec.FRR = v1beta1.FRRAlways })
-	c.awaitContainers(t, "FRR is there because the spec says so", manifests.Speaker, manifests.FRR, manifests.Reloader)
+	c.awaitContainers(t, "FRR is there because the spec says so", manifests.Speaker, manifests.FRR, manifests.Reloader, manifests.Updater)
 	c.ahead.Add(int64(11 * time.Minute))
 	c.edit(t, func(spec *v1beta1.MetalLBSpec) { spec.FRR = "" })
 	c.settle(t)

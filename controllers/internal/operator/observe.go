@@ -22,6 +22,10 @@ type observed struct {
 	unreachable map[string]bool
 	// namespace is that of the installation, and podSecurity the pod security level that is enforced there, "" for the API server's usual one.
 	namespace, podSecurity string
+	// nodes are the names of all nodes.
+	nodes map[string]bool
+	// update is how far an update of the speakers is.
+	update updating
 }
 
 // observe reads what there is.
@@ -52,9 +56,9 @@ func (r *Reconciler) observe(ctx context.Context) (observed, error) {
 			seen.speaker = &daemonSets.Items[i]
 		}
 	}
-	known := make(map[string]bool, len(nodes.Items))
+	seen.nodes = make(map[string]bool, len(nodes.Items))
 	for i := range nodes.Items {
-		known[nodes.Items[i].Name] = true
+		seen.nodes[nodes.Items[i].Name] = true
 		if unreachable(&nodes.Items[i]) {
 			seen.unreachable[nodes.Items[i].Name] = true
 		}
@@ -64,7 +68,7 @@ func (r *Reconciler) observe(ctx context.Context) (observed, error) {
 			continue
 		}
 		seen.pods = append(seen.pods, pod)
-		if node := pod.Spec.NodeName; node != "" && !known[node] {
+		if node := pod.Spec.NodeName; node != "" && !seen.nodes[node] {
 			seen.unreachable[node] = true
 		}
 	}

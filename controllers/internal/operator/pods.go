@@ -120,12 +120,22 @@ func stuck(pod *corev1.Pod) string {
 			}
 			return why + "; see its log"
 		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
-			return fmt.Sprintf("container %s: image %s cannot be had", c.Name, c.Image)
+			return fmt.Sprintf("container %s: image %s cannot be had", c.Name, wantedImage(pod, c))
 		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
 			return fmt.Sprintf("container %s: %s: %s", c.Name, w.Reason, w.Message)
 		}
 	}
 	return ""
+}
+
+// wantedImage is what a container is to run. While that cannot be had, its status names what it ran before.
+func wantedImage(pod *corev1.Pod, status corev1.ContainerStatus) string {
+	for _, c := range append(append([]corev1.Container(nil), pod.Spec.InitContainers...), pod.Spec.Containers...) {
+		if c.Name == status.Name {
+			return c.Image
+		}
+	}
+	return status.Image
 }
 
 // waiting returns what a pod that is not ready waits for.

@@ -130,6 +130,12 @@ func (c *cluster) bind(t *testing.T, pod *corev1.Pod, node string) {
 // runs sets a pod's status as its kubelet does: ready where its containers wait for nothing.
 func (c *cluster) runs(t *testing.T, pod *corev1.Pod, waiting *corev1.ContainerStateWaiting) {
 	t.Helper()
+	c.runsAs(t, pod, "1", waiting)
+}
+
+// runsAs is runs, with the name of the run that its first container is in.
+func (c *cluster) runsAs(t *testing.T, pod *corev1.Pod, run string, waiting *corev1.ContainerStateWaiting) {
+	t.Helper()
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(pod), pod); err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +155,7 @@ func (c *cluster) runs(t *testing.T, pod *corev1.Pod, waiting *corev1.ContainerS
 	}
 	c0 := pod.Spec.Containers[0]
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
-		Name: c0.Name, Image: c0.Image, Ready: waiting == nil, State: corev1.ContainerState{Waiting: waiting},
+		Name: c0.Name, Image: c0.Image, ContainerID: "test://" + run, Ready: waiting == nil, State: corev1.ContainerState{Waiting: waiting},
 	}}
 	if err := c.Status().Patch(t.Context(), pod, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)

@@ -34,6 +34,8 @@ const (
 type Options struct {
 	// Client reads from a cache and writes to the API server.
 	Client client.Client
+	// Live reads from the API server what is needed in an update of the speakers only.
+	Live client.Reader
 	// Events records events on MetalLB objects.
 	Events events.EventRecorder
 	// Environment is that of the installation; its MemberlistSecret is not used.
@@ -50,6 +52,7 @@ type Options struct {
 // idle. It is for one goroutine.
 type Reconciler struct {
 	client client.Client
+	live   client.Reader
 	events events.EventRecorder
 	env    manifests.Environment
 	now    func() time.Time
@@ -62,7 +65,7 @@ type Reconciler struct {
 
 // New returns a Reconciler.
 func New(o Options) *Reconciler {
-	return &Reconciler{client: o.Client, events: o.Events, env: o.Environment, now: o.Now, random: o.Random, lookEvery: cmp.Or(o.LookEvery, usualLook)}
+	return &Reconciler{client: o.Client, live: o.Live, events: o.Events, env: o.Environment, now: o.Now, random: o.Random, lookEvery: cmp.Or(o.LookEvery, usualLook)}
 }
 
 // Reconcile brings the installation of one MetalLB object to what its spec says and reports. A failure to do so is returned,
@@ -86,6 +89,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err != nil {
 		return reconcile.Result{}, errors.Join(problem, err)
 	}
+	if problem, err = r.update(ctx, metallb, &seen, problem); err != nil {
+		return reconcile.Result{}, err
+	}
 	now := r.now()
 	verdict := judge(metallb.Spec, metallb.Status.Conditions, seen, problem, now)
 	r.warn(metallb)
@@ -96,7 +102,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: soonest(max(after, verdict.lookAgain), idleFor)}, nil
+	return reconcile.Result{RequeueAfter: soonest(soonest(max(after, verdict.lookAgain), idleFor), seen.update.lookAgain)}, nil
+}
+
+// update takes the next step of an update of the speakers and returns what else to report as a problem. Its error is that somebody was faster,
+// which is no fault: then all is looked at again.
+func (r *Reconciler) update(ctx context.Context, metallb *v1beta1.MetalLB, seen *observed, problem error) (report, again error) {
+	if _, stalled := errors.AsType[*condition.Stalled](problem); stalled {
+		return problem, nil // who goes by a spec that cannot be used?
+	}
+	progress, err := r.rollOut(ctx, metallb, *seen)
+	if apierrors.IsConflict(err) {
+		return problem, err
+	}
+	seen.update = progress
+	return errors.Join(problem, err), nil
 }
 
 // ensure validates the spec and applies what it stands for. It returns after how long that may be something else though nothing happens; 0 is never.

@@ -29,6 +29,7 @@ func TestOperator(t *testing.T) {
 	t.Run("misnamed", c.testMisnamed)
 	t.Run("installation", c.testInstallation)
 	t.Run("monitoring", c.testMonitoring)
+	t.Run("update", c.testUpdate)
 	t.Run("pods", c.testPods)
 }
 

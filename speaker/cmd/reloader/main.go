@@ -1,7 +1,8 @@
 // Command reloader gives FRR its configuration. It is one static binary that
 // runs inside the FRR image, next to the FRR container:
 //
-//	reloader install DEST   copies itself, for images without a shell
+//	reloader install DEST   copies itself, for images without a shell; with
+//	                        --stay it waits after that until it is told to end
 //	reloader prepare        writes what FRR needs to start; an init container
 //	reloader [run]          applies configurations and looks after FRR
 //	reloader leave          ends the BGP sessions in order; what Kubernetes
@@ -16,12 +17,17 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/reload"
 )
@@ -29,7 +35,7 @@ import (
 type options struct {
 	socket, configDir, runDir, vtysh, frrReload, logLevel string
 	drift, wait                                           time.Duration
-	closeAll                                              bool
+	closeAll, stay                                        bool
 	listen                                                uint
 }
 
@@ -37,10 +43,50 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stderr)
 	stop()
+	if replaced, ok := errors.AsType[*succession](err); ok {
+		err = replaced.succeed()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "reloader:", err)
 		os.Exit(1)
 	}
+}
+
+// socketVariable tells a successor the number of the file that is the socket.
+const socketVariable = "RELOADER_SOCKET"
+
+// succession is why a reloader ends whose program's file was replaced, and the socket that the successor goes on with.
+type succession struct{ socket *os.File }
+
+func (s *succession) Error() string { return reload.ErrReplaced.Error() }
+
+// succeed makes this process its successor, with the same arguments: to Kubernetes the container goes on, and to the speaker the reloader is slow
+// to answer once.
+func (s *succession) succeed() error {
+	socket, err := unix.FcntlInt(s.socket.Fd(), unix.F_DUPFD, 3) // one that is not closed on the way
+	if err != nil {
+		return fmt.Errorf("keep the socket for the new version of %s: %w", os.Args[0], err)
+	}
+	environment := append(os.Environ(), fmt.Sprintf("%s=%d", socketVariable, socket))
+	if err := syscall.Exec(os.Args[0], os.Args, environment); err != nil {
+		return fmt.Errorf("start the new version of %s: %w", os.Args[0], err)
+	}
+	return nil
+}
+
+// listen makes the socket, or takes it over from the process that became this one.
+func listen(ctx context.Context, path string) (net.Listener, error) {
+	if text := os.Getenv(socketVariable); text != "" {
+		if err := os.Unsetenv(socketVariable); err != nil {
+			return nil, fmt.Errorf("forget %s: %w", socketVariable, err)
+		}
+		if number, err := strconv.ParseUint(text, 10, 31); err == nil {
+			if l, err := reload.TakeOver(uintptr(number), path); err == nil {
+				return l, nil
+			}
+		}
+	}
+	return reload.Listen(ctx, path)
 }
 
 func run(ctx context.Context, args []string, stderr io.Writer) error {
@@ -60,6 +106,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	flags.DurationVar(&o.drift, "drift-interval", 10*time.Second, "time between two looks at whether FRR still runs what is wanted")
 	flags.DurationVar(&o.wait, "wait", 5*time.Second, "leave: time between making routes the last to be chosen and closing their sessions")
 	flags.BoolVar(&o.closeAll, "close-all", false, "leave: close the sessions on which graceful restart was negotiated, too")
+	flags.BoolVar(&o.stay, "stay", false, "install: wait until told to end, as a container does whose image may change while its pod runs")
 	flags.UintVar(&o.listen, "bgp-listen-port", 0, "for prepare: TCP port on which bgpd accepts sessions, 0 for none")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -72,7 +119,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		if flags.NArg() != 1 {
 			return errors.New("install: want one argument, the file or directory to copy to")
 		}
-		return install(flags.Arg(0))
+		if err := install(flags.Arg(0)); err != nil || !o.stay {
+			return err
+		}
+		<-ctx.Done()
+		return nil
 	case "prepare":
 		if o.listen > math.MaxUint16 {
 			return fmt.Errorf("--bgp-listen-port is %d, want a TCP port, or 0 for none", o.listen)
@@ -112,7 +163,7 @@ func serve(ctx context.Context, o options, stderr io.Writer) error {
 	if err := os.MkdirAll(filepath.Dir(o.socket), 0o755); err != nil {
 		return fmt.Errorf("make the socket's directory: %w", err)
 	}
-	listener, err := reload.Listen(ctx, o.socket)
+	listener, err := listen(ctx, o.socket)
 	if err != nil {
 		return err
 	}
@@ -125,17 +176,36 @@ func serve(ctx context.Context, o options, stderr io.Writer) error {
 		DriftInterval: o.drift,
 		Log:           newLogger(stderr, level),
 	})
+	tasks, ctx := errgroup.WithContext(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	tasks.Go(func() error {
 		engine.Run(ctx)
-	}()
-	err = engine.Serve(ctx, listener)
-	cancel()
-	<-done
-	return err
+		return nil
+	})
+	if filepath.IsAbs(os.Args[0]) { // as containers start it
+		tasks.Go(func() error {
+			err := engine.AwaitReplaced(ctx, os.Args[0])
+			if errors.Is(err, reload.ErrReplaced) {
+				return inherit(listener)
+			}
+			return err
+		})
+	}
+	tasks.Go(func() error {
+		defer cancel()
+		return engine.Serve(ctx, listener)
+	})
+	return tasks.Wait()
+}
+
+// inherit has the socket outlast this program.
+func inherit(listener net.Listener) error {
+	socket, err := reload.HandOver(listener)
+	if err != nil {
+		return err
+	}
+	return &succession{socket}
 }
 
 // containerLog is the standard error of the container's first process. What a program prints that Kubernetes calls before it stops a

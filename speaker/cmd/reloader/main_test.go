@@ -109,6 +109,74 @@ func TestGivenAPortToListenOnWhenThePodStartsThenBgpdListensThere(t *testing.T) 
 	}
 }
 
+func TestGivenARunningReloaderWhenAnotherVersionIsInstalledThenItTakesOverAndFRRNoticesNothing(t *testing.T) {
+	program := build(t)
+	i := frrtest.Start(t, frrtest.Options{Release: frrtest.Releases()[0], Bare: true})
+	const shared = "/run/frr_reloader/reloader"
+	if out, err := exec.CommandContext(t.Context(), program, "install", i.Path(shared)).CombinedOutput(); err != nil {
+		t.Fatalf("install: %v\n%s", err, out)
+	}
+	if out, err := i.Run(t.Context(), shared, "prepare"); err != nil {
+		t.Fatalf("prepare: %v\n%s", err, out)
+	}
+	log := startProgram(t, i.Command(t.Context(), shared, "run", "-socket", "/run/frr_reloader/reloader.sock"))
+	i.StartFRR(t)
+	client := frr.New(i.Path("/run/frr_reloader/reloader.sock"))
+	defer client.Close()
+	const conf = "frr defaults traditional\nhostname n1\nrouter bgp 64512\n neighbor 192.0.2.1 remote-as 64513\nexit\n"
+	ack, err := client.Apply(t.Context(), []byte(conf))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bgpd, err := i.DaemonPID("bgpd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Another file for the same name; what follows an ELF file's own content means nothing.
+	content, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(t.TempDir(), "reloader")
+	if err := os.WriteFile(other, append(content, "another version"...), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	asking, stop := context.WithCancel(t.Context())
+	refused := make(chan error, 1)
+	go func() {
+		defer close(refused)
+		for asking.Err() == nil {
+			if _, err := client.Status(asking); err != nil && asking.Err() == nil {
+				refused <- err
+				return
+			}
+		}
+	}()
+	// As the container that stays does it, which waits after that until it is told to end.
+	startProgram(t, exec.CommandContext(t.Context(), other, "install", "--stay", i.Path(shared)))
+	frrtest.Eventually(t, frrtest.Patience, func() error {
+		running, err := i.Run(t.Context(), "sh", "-c", "readlink /proc/[0-9]*/exe")
+		if !strings.Contains(log(), `"event":"replaced"`) || !strings.Contains(running+"\n", shared+"\n") || strings.Contains(running, "(deleted)") {
+			return fmt.Errorf("there run %s (%v)", running, err) //nolint:errorlint // readlink fails for what ended meanwhile
+		}
+		status, err := client.Status(t.Context())
+		if err != nil || status.Hash != ack.Hash {
+			return fmt.Errorf("the one that took over holds FRR to %+v, wanted %s: %w", status, ack.Hash, err)
+		}
+		return nil
+	})
+	stop()
+	if err := <-refused; err != nil {
+		t.Errorf("while one took over from the other, somebody who asked was not answered: %v", err)
+	}
+	if again, err := client.Apply(t.Context(), []byte(conf)); err != nil || again.How != frr.Unchanged {
+		t.Errorf("the same configuration, given again: %+v, %v", again, err)
+	}
+	if now, err := i.DaemonPID("bgpd"); err != nil || now != bgpd {
+		t.Errorf("bgpd is process %d, and was %d (%v)", now, bgpd, err)
+	}
+}
+
 // startProgram runs a program until the test ends, and expects it to end well
 // when told to. The function returned gives what it printed so far.
 func startProgram(t *testing.T, cmd *exec.Cmd) (printed func() string) {

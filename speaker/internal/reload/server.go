@@ -39,6 +39,37 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 	return l, nil
 }
 
+// HandOver keeps the socket open when Serve ends, for the process that this one becomes, and returns it. Who connects meanwhile waits.
+func HandOver(l net.Listener) (*os.File, error) {
+	socket, ok := l.(*net.UnixListener)
+	if !ok {
+		return nil, fmt.Errorf("hand over %s: it is no unix socket", l.Addr())
+	}
+	file, err := socket.File()
+	if err != nil {
+		return nil, fmt.Errorf("hand over socket %s: %w", l.Addr(), err)
+	}
+	socket.SetUnlinkOnClose(false)
+	return file, nil
+}
+
+// TakeOver returns the socket that HandOver gave, by the number of its file. Another one than at path is refused.
+func TakeOver(number uintptr, path string) (net.Listener, error) {
+	file := os.NewFile(number, path)
+	if file == nil {
+		return nil, fmt.Errorf("take over socket %s: %d is no open file", path, number)
+	}
+	defer file.Close()
+	l, err := net.FileListener(file)
+	if err != nil {
+		return nil, fmt.Errorf("take over socket %s: %w", path, err)
+	}
+	if l.Addr().Network() != "unix" || l.Addr().String() != path {
+		return nil, errors.Join(fmt.Errorf("take over socket %s: it is %s", path, l.Addr()), l.Close())
+	}
+	return l, nil
+}
+
 // Serve answers on the listener until the context ends. It returns when all
 // answers are given.
 func (e *Engine) Serve(ctx context.Context, l net.Listener) error {

@@ -85,8 +85,7 @@ func (g *ground) rolled(b *testing.B, what string, times int, begin func(ctx con
 		ctx, cancel := context.WithTimeout(g.ctx, 3*time.Minute)
 		w := window{begin: time.Now()}
 		must(b, begin(ctx))
-		_, err := g.Kubectl(ctx, "rollout", "status", "--namespace", product.Namespace, "daemonset/speaker")
-		must(b, err)
+		must(b, g.WaitUpdated(ctx))
 		must(b, g.settled(ctx))
 		w.end = time.Now()
 		cancel()

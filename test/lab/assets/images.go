@@ -1,6 +1,7 @@
 package assets
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -63,6 +64,39 @@ func (w *Workshop) Programs(ctx context.Context) (Image, error) {
 	return w.programImage(ctx, ProgramsImage, stages[len(stages)-1].Image, func(ctx context.Context, dir string) error {
 		return run(ctx, w.root, nil, filepath.Join(w.root, ProgramsScript), dir)
 	})
+}
+
+// ProgramsVersion is Programs as another version: an image of another name whose programs are other files and do the same. What follows an ELF
+// file's own content means nothing.
+func (w *Workshop) ProgramsVersion(ctx context.Context, version string) (Image, error) {
+	stages, err := w.dockerfile("Dockerfile")
+	if err != nil {
+		return Image{}, err
+	}
+	return w.programImage(ctx, "localhost/programs-"+version+":dev", stages[len(stages)-1].Image, func(ctx context.Context, dir string) error {
+		if err := run(ctx, w.root, nil, filepath.Join(w.root, ProgramsScript), dir); err != nil {
+			return err
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return fmt.Errorf("make version %s of the programs: %w", version, err)
+		}
+		for _, entry := range entries {
+			if err := mark(filepath.Join(dir, entry.Name()), version); err != nil {
+				return fmt.Errorf("make version %s of the programs: %w", version, err)
+			}
+		}
+		return nil
+	})
+}
+
+// mark makes a file end with a text. Go leaves a program that is up to date as it is.
+func mark(path, text string) error {
+	content, err := os.ReadFile(path)
+	if err != nil || bytes.HasSuffix(content, []byte(text)) {
+		return err
+	}
+	return os.WriteFile(path, append(content, text...), 0o755)
 }
 
 // Program builds one of this module's commands for the machine itself and returns its path, which names its content's

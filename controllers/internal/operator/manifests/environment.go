@@ -18,6 +18,8 @@ const (
 	FRR = "frr"
 	// Reloader is the container of the speaker's pod that applies configurations to FRR.
 	Reloader = "reloader"
+	// Updater is the container of the speaker's pod that brings the reloader's program when its image is changed in the running pod.
+	Updater = "update-reloader"
 	// MemberlistSecret is the Secret with the key that speakers encrypt their gossip with.
 	MemberlistSecret = "memberlist"
 	// MemberlistKey is the key inside MemberlistSecret.

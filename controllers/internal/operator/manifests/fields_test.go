@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 )
@@ -25,6 +26,9 @@ var withoutEffect = map[string]string{
 	"FRRK8sConfig.AlwaysBlock":       "for a backend that is not run",
 	"FRRK8sConfig.Namespace":         "for a backend that is not run",
 	"FRRK8sConfig.SecretPassthrough": "for a backend that is not run",
+
+	"SpeakerUpdate.MaxUnavailable":     "with the strategy Ordered it is the operator that heeds it (RolloutLimits); with RollingUpdate it is in testdata",
+	"SpeakerUpdate.SessionWaitSeconds": "it is the operator that heeds it (RolloutLimits)",
 
 	"Prometheus.ServiceMonitor.Enabled":        "true unless it is false, which is in testdata",
 	"Prometheus.PrometheusRule.Enabled":        "true unless it is false, which is in testdata",
@@ -41,7 +45,7 @@ var withoutEffect = map[string]string{
 
 // settings hold one value other than the zero value for every type of field that the spec has.
 var settings = []any{
-	"info", v1beta1.LogLevelDebug, v1beta1.BGPBackendNative, v1beta1.FencingStrict, v1beta1.BGPShutdownWithdraw, v1beta1.FRRAlways, []corev1.LocalObjectReference{{Name: "registry"}}, []v1beta1.NodeImpairment{v1beta1.NodeNotReady}, true, []string{"10.0.0.0/8"}, map[string]string{"example.com/a": "b"},
+	"info", v1beta1.LogLevelDebug, v1beta1.BGPBackendNative, v1beta1.FencingStrict, v1beta1.BGPShutdownWithdraw, v1beta1.FRRAlways, v1beta1.SpeakerUpdateRollingUpdate, new(intstr.FromInt32(7)), []corev1.LocalObjectReference{{Name: "registry"}}, []v1beta1.NodeImpairment{v1beta1.NodeNotReady}, true, []string{"10.0.0.0/8"}, map[string]string{"example.com/a": "b"},
 	[]corev1.Toleration{{Key: "example.com/a", Operator: corev1.TolerationOpExists}},
 	&corev1.Affinity{PodAffinity: &corev1.PodAffinity{}},
 	&corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}},

@@ -218,7 +218,7 @@ func TestContainersAreLocked(t *testing.T) {
 			}
 		}
 	}
-	if containers != 6 {
-		t.Errorf("%d containers, wanted 6", containers)
+	if containers != 7 {
+		t.Errorf("%d containers, wanted 7", containers)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 )
@@ -38,13 +37,8 @@ func speakerDaemonSet(spec v1beta1.MetalLBSpec, env Environment) *appsv1.DaemonS
 		Spec: appsv1.DaemonSetSpec{
 			RevisionHistoryLimit: new(int32(3)),
 			Selector:             &metav1.LabelSelector{MatchLabels: podLabels(Speaker)},
-			UpdateStrategy: appsv1.DaemonSetUpdateStrategy{
-				Type: appsv1.RollingUpdateDaemonSetStrategyType,
-				// One node after the other: the routes of the others carry the traffic meanwhile, and each hands over its layer 2
-				// addresses to nodes that stay. A surge would need the ports of the node twice.
-				RollingUpdate: &appsv1.RollingUpdateDaemonSet{MaxUnavailable: new(intstr.FromInt32(1)), MaxSurge: new(intstr.FromInt32(0))},
-			},
-			Template: speakerPod(spec, env),
+			UpdateStrategy:       updateStrategy(spec),
+			Template:             speakerPod(spec, env),
 		},
 	}
 }
@@ -92,7 +86,7 @@ func addFRR(pod *corev1.PodSpec, spec v1beta1.MetalLBSpec, env Environment) {
 		onDisk(reloaderVolume),
 	)
 	pod.InitContainers = []corev1.Container{installReloader(env), prepareFRR(spec, env)}
-	pod.Containers = append(pod.Containers, frrContainer(spec, env), reloaderContainer(spec, env))
+	pod.Containers = append(pod.Containers, frrContainer(spec, env), reloaderContainer(spec, env), updateReloader(env))
 }
 
 func speakerContainer(spec v1beta1.MetalLBSpec, config v1beta1.PodConfig, env Environment) corev1.Container {
@@ -121,11 +115,24 @@ func speakerContainer(spec v1beta1.MetalLBSpec, config v1beta1.PodConfig, env En
 	return c
 }
 
+// installer is the container that brings the reloader's program before the others start.
+const installer = "install-reloader"
+
 // installReloader puts the reloader, a static program, where the containers with FRR's image find it.
 func installReloader(env Environment) corev1.Container {
-	c := container("install-reloader", env.SpeakerImage, userID)
+	c := container(installer, env.SpeakerImage, userID)
 	c.Command = []string{"/reloader", "install", reloaderProgram}
 	c.Resources = requests("10m", "32Mi")
+	c.VolumeMounts = []corev1.VolumeMount{{Name: reloaderVolume, MountPath: reloaderPath}}
+	return c
+}
+
+// updateReloader does the same again when its image is changed in the running pod, which does not run init containers again; the reloader then
+// becomes the program that it finds. It is a container of its own because whoever can write that program has the rights of FRR's container.
+func updateReloader(env Environment) corev1.Container {
+	c := container(Updater, env.SpeakerImage, userID)
+	c.Command = []string{"/reloader", "install", "--stay", reloaderProgram}
+	c.Resources = requests("1m", "16Mi")
 	c.VolumeMounts = []corev1.VolumeMount{{Name: reloaderVolume, MountPath: reloaderPath}}
 	return c
 }

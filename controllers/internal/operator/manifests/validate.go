@@ -47,7 +47,8 @@ func Validate(spec v1beta1.MetalLBSpec) field.ErrorList {
 	}
 	return slices.Concat(errs, validatePods(spec, path), validatePorts(spec, path), validateLayer2(spec, path),
 		validatePrometheus(prometheusOf(spec), path.Child("prometheus")),
-		validateDrain(spec, path.Child("bgpDrain")), validateShutdown(spec, path.Child("bgpShutdown")))
+		validateDrain(spec, path.Child("bgpDrain")), validateShutdown(spec, path.Child("bgpShutdown")),
+		validateUpdate(spec, path.Child("speakerUpdate")))
 }
 
 // validatePods checks what is about the pods of one or both programs.

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/controllers/internal/operator/manifests"
@@ -98,6 +99,16 @@ func TestValidateNamesTheField(t *testing.T) {
 			[]string{"spec.memberlist.probeTimeout", "1s", "shorter than spec.memberlist.probeInterval, 200ms"}},
 		"a question before the answer": {v1beta1.MetalLBSpec{Memberlist: &v1beta1.MemberlistConfig{WAN: true, ProbeInterval: &metav1.Duration{Duration: time.Second}}},
 			[]string{"spec.memberlist.probeTimeout", "3s", "shorter than spec.memberlist.probeInterval, 1s"}},
+		"update's strategy": {v1beta1.MetalLBSpec{SpeakerUpdate: &v1beta1.SpeakerUpdate{Strategy: "Quick"}},
+			[]string{"spec.speakerUpdate.strategy", "Quick", "Ordered"}},
+		"update's number": {v1beta1.MetalLBSpec{SpeakerUpdate: &v1beta1.SpeakerUpdate{MaxUnavailable: new(intstr.FromInt32(0))}},
+			[]string{"spec.speakerUpdate.maxUnavailable", "0", "at least 1"}},
+		"update's percentage": {v1beta1.MetalLBSpec{SpeakerUpdate: &v1beta1.SpeakerUpdate{MaxUnavailable: new(intstr.FromString("120%"))}},
+			[]string{"spec.speakerUpdate.maxUnavailable", "120%", "100%"}},
+		"update's words": {v1beta1.MetalLBSpec{SpeakerUpdate: &v1beta1.SpeakerUpdate{MaxUnavailable: new(intstr.FromString("some"))}},
+			[]string{"spec.speakerUpdate.maxUnavailable", "some"}},
+		"update's wait": {v1beta1.MetalLBSpec{SpeakerUpdate: &v1beta1.SpeakerUpdate{SessionWaitSeconds: new(int32(-1))}},
+			[]string{"spec.speakerUpdate.sessionWaitSeconds", "0 to 86400"}},
 		"fencing": {v1beta1.MetalLBSpec{Memberlist: &v1beta1.MemberlistConfig{Fencing: "strict"}},
 			[]string{"spec.memberlist.fencing", `"strict"`, "Strict"}},
 		"fencing without gossip": {v1beta1.MetalLBSpec{Memberlist: &v1beta1.MemberlistConfig{Disabled: true, Fencing: v1beta1.FencingProven}},
