@@ -71,7 +71,8 @@ func (d *deployment) template(namespace string) ([]byte, error) {
 	t := newTemplate()
 	spec := o.object.Object["spec"].(map[string]any)
 	spec["replicas"] = t.mark("{{ .Values.operator.replicas }}")
-	for name, path := range map[string]string{"annotations": "operator.podAnnotations", "labels": "operator.podLabels"} {
+	for _, m := range [][2]string{{"annotations", "operator.podAnnotations"}, {"labels", "operator.podLabels"}} {
+		name, path := m[0], m[1]
 		entries, ok := o.metadata[name].(map[string]any)
 		if !ok {
 			return nil, fmt.Errorf("config/manager: found no %s of the pod", name)
@@ -79,10 +80,11 @@ func (d *deployment) template(namespace string) ([]byte, error) {
 		mark := t.entries(path)
 		entries[mark] = mark
 	}
-	for name, path := range map[string]string{
-		"nodeSelector": "operator.nodeSelector", "tolerations": "operator.tolerations", "affinity": "operator.affinity", "imagePullSecrets": "imagePullSecrets",
+	// In the order in which they stand in the chart.
+	for _, key := range [][2]string{
+		{"affinity", "operator.affinity"}, {"imagePullSecrets", "imagePullSecrets"}, {"nodeSelector", "operator.nodeSelector"}, {"tolerations", "operator.tolerations"},
 	} {
-		t.key(o.pod, name, path)
+		t.key(o.pod, key[0], key[1])
 	}
 	mark := t.mark("{{- with .Values.operator.priorityClassName }}\npriorityClassName: {{ . | quote }}\n{{- end }}")
 	o.pod[mark] = mark

@@ -35,6 +35,23 @@ func TestCheckedIn(t *testing.T) {
 	}
 }
 
+// Given the same objects, when charts are made of them many times, then all are the same.
+func TestSameEveryTime(t *testing.T) {
+	first, err := build(installation(t, same), "1.2.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		again, err := build(installation(t, same), "1.2.3")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(first, again); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+}
+
 // files are those below a folder, by their paths.
 func files(t *testing.T, root string) map[string]string {
 	t.Helper()
