@@ -26,7 +26,8 @@ type PrometheusConfig struct {
 
 	// controllerMetricsTLSSecret is a Secret of type kubernetes.io/tls with the
 	// certificate that the controller serves metrics with. It may change or come
-	// later. Unset means a certificate that the controller makes itself.
+	// later. Unset means a certificate that the controller makes itself; on
+	// OpenShift, one of its service CA.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	ControllerMetricsTLSSecret string `json:"controllerMetricsTLSSecret,omitempty"`
@@ -75,8 +76,9 @@ type MonitorConfig struct {
 	TokenSecret string `json:"tokenSecret,omitempty"`
 
 	// caSecret is a Secret of this namespace with the certificates, in the key
-	// ca.crt, by which Prometheus verifies those that metrics are served with.
-	// Unset, and without caFile, it does not verify them.
+	// ca.crt, by which Prometheus verifies those that metrics are served with,
+	// where they come from a Secret. Unset, and without caFile, it does not
+	// verify them.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	CASecret string `json:"caSecret,omitempty"`

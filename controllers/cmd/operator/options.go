@@ -65,6 +65,7 @@ func parse(args []string, getenv func(string) string) (Options, error) {
 		errs = append(errs, fmt.Errorf("flag --port is %d: wanted 1 to 65535", *port))
 	}
 	var err error
+	o.Environment.OperatorCertificate = o.MetricsCertDir != ""
 	if o.Environment.OperatorMetricsPort, err = metricsPort(o.MetricsAddress); err != nil {
 		errs = append(errs, err)
 	}

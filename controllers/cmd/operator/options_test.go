@@ -42,7 +42,7 @@ func TestParseEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found.LogLevel != "debug" || found.MetricsAddress != ":9" || found.MetricsCertDir != "/m" || found.Environment.OperatorMetricsPort != 9 || !found.LeaderElection || found.HealthAddress != ":81" ||
+	if found.LogLevel != "debug" || found.MetricsAddress != ":9" || found.MetricsCertDir != "/m" || found.Environment.OperatorMetricsPort != 9 || !found.Environment.OperatorCertificate || !found.LeaderElection || found.HealthAddress != ":81" ||
 		found.WebhookPort != 0 || !found.WebhookHTTP2 || !found.DisableCertRotation || found.CertDir != "/certs" || found.CertServiceName != "hooks" ||
 		found.Environment.MetricsPort != 1 || found.Environment.HealthPort != 2 || found.Environment.MemberPort != 3 ||
 		!found.Environment.NoNetworkPolicies || !slices.Equal(found.Environment.APIServerPorts, []int32{443}) || !slices.Equal(found.Environment.OperatorPorts, []int32{9, 81}) {

@@ -24,7 +24,7 @@ func controllerDeployment(spec v1beta1.MetalLBSpec, env Environment) *appsv1.Dep
 	}
 	pod.Containers = []corev1.Container{controllerContainer(spec, config, env)}
 	forOpenShift(&template, Controller, env)
-	withCertificate(pod, &pod.Containers[0], prometheusOf(spec).ControllerMetricsTLSSecret)
+	withCertificate(pod, &pod.Containers[0], prometheusIn(spec, env).ControllerMetricsTLSSecret)
 	return &appsv1.Deployment{
 		TypeMeta:   kind(appsv1.SchemeGroupVersion, "Deployment"),
 		ObjectMeta: namespaced(Controller, Controller, env),

@@ -64,6 +64,8 @@ type Environment struct {
 	MetricsPort int32
 	// OperatorMetricsPort is the port of the operator for metrics, 0 where it serves none.
 	OperatorMetricsPort int32
+	// OperatorCertificate says that the operator has been given a certificate for its metrics.
+	OperatorCertificate bool
 	// HealthPort is the port for /healthz and /readyz; the speaker's is open on 127.0.0.1 of its node only.
 	HealthPort int32
 	// MemberPort is the port, TCP and UDP, on which speakers tell each other who is alive; the same on all nodes.

@@ -34,6 +34,8 @@ var withoutEffect = map[string]string{
 	"Prometheus.PrometheusRule.Enabled":        "true unless it is false, which is in testdata",
 	"Prometheus.Dashboards.Enabled":            "true unless it is false, which is in testdata",
 	"Prometheus.PrometheusRule.DisabledAlerts": "there is no alert of the name that is tried; one is in testdata",
+	"Prometheus.ServiceMonitor.CASecret":       "nothing to verify without a TLS secret; with one, it is in testdata",
+	"Prometheus.ServiceMonitor.CAFile":         "nothing to verify without a TLS secret; with one, it is in testdata",
 	"Prometheus.PodMonitor.AdditionalLabels":   "nothing without PodMonitor.Enabled; with it, it is in testdata",
 	"Prometheus.PodMonitor.Interval":           "nothing without PodMonitor.Enabled; with it, it is in testdata",
 	"Prometheus.PodMonitor.TokenSecret":        "nothing without PodMonitor.Enabled; with it, it is in testdata",

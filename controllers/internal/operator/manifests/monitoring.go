@@ -66,15 +66,19 @@ type target struct {
 	selector map[string]string
 	port     string
 	number   int32
+	// certificate says that it has one from a Secret, which can be verified; one of its own cannot.
+	certificate bool
+	// service is the Secret that OpenShift is asked to put one into, "" for none.
+	service string
 }
 
-func targets(env Environment) []target {
+func targets(config v1beta1.PrometheusConfig, env Environment) []target {
 	all := []target{
-		{Controller, podLabels(Controller), metricsPortName, env.MetricsPort},
-		{Speaker, podLabels(Speaker), metricsPortName, env.MetricsPort},
+		{Controller, podLabels(Controller), metricsPortName, env.MetricsPort, config.ControllerMetricsTLSSecret != "", serviceSecret(config.ControllerMetricsTLSSecret, controllerCertificate, env)},
+		{Speaker, podLabels(Speaker), metricsPortName, env.MetricsPort, config.SpeakerMetricsTLSSecret != "", serviceSecret(config.SpeakerMetricsTLSSecret, speakerCertificate, env)},
 	}
 	if env.OperatorMetricsPort != 0 {
-		all = append(all, target{Operator, operatorLabels(), "metrics", env.OperatorMetricsPort})
+		all = append(all, target{Operator, operatorLabels(), "metrics", env.OperatorMetricsPort, env.OperatorCertificate, ""})
 	}
 	return all
 }
@@ -86,13 +90,13 @@ func DesiredMonitoring(spec v1beta1.MetalLBSpec, env Environment, apis Monitorin
 		return nil, nil
 	}
 	env = env.with(spec.Ports)
-	config := prometheusOf(spec)
+	config := prometheusIn(spec, env)
 	var objects []client.Object
 	if config.ServiceAccount != "" && config.Namespace != "" {
 		objects = append(objects, scraperAccess(config, env)...)
 	}
 	pods := enabled(podMonitorOf(config).Enabled, false)
-	for _, t := range targets(env) {
+	for _, t := range targets(config, env) {
 		switch {
 		case pods && apis.PodMonitors:
 			objects = append(objects, podMonitor(t, podMonitorOf(config), env))
@@ -122,6 +126,46 @@ func prometheusOf(spec v1beta1.MetalLBSpec) v1beta1.PrometheusConfig {
 	return orEmpty(spec.Prometheus)
 }
 
+// What OpenShift's service CA is asked for, and what Prometheus there has of it
+// (https://docs.redhat.com/en/documentation/openshift_container_platform/latest/html/security_and_compliance/configuring-certificates).
+const (
+	controllerCertificate = "controller-certs-secret"
+	speakerCertificate    = "speaker-certs-secret"
+	servingCertificate    = "service.beta.openshift.io/serving-cert-secret-name"
+	serviceAuthority      = "/etc/prometheus/configmaps/serving-certs-ca-bundle/service-ca.crt"
+)
+
+// prometheusIn is prometheusOf, completed with the certificates of OpenShift's service CA where the cluster has that and the spec none.
+func prometheusIn(spec v1beta1.MetalLBSpec, env Environment) v1beta1.PrometheusConfig {
+	config := prometheusOf(spec)
+	if !env.OpenShift {
+		return config
+	}
+	for _, secret := range []struct {
+		to   *string
+		name string
+	}{{&config.ControllerMetricsTLSSecret, controllerCertificate}, {&config.SpeakerMetricsTLSSecret, speakerCertificate}} {
+		if *secret.to == "" {
+			*secret.to = secret.name
+		}
+	}
+	monitor := serviceMonitorOf(config)
+	ours := config.ControllerMetricsTLSSecret == controllerCertificate && config.SpeakerMetricsTLSSecret == speakerCertificate
+	if ours && monitor.CASecret == "" && monitor.CAFile == "" {
+		monitor.CAFile = serviceAuthority
+		config.ServiceMonitor = &monitor
+	}
+	return config
+}
+
+// serviceSecret is the Secret that OpenShift is asked for: the one in use, if it is none of the users'.
+func serviceSecret(used, ours string, env Environment) string {
+	if env.OpenShift && used == ours {
+		return ours
+	}
+	return ""
+}
+
 func serviceMonitorOf(c v1beta1.PrometheusConfig) v1beta1.MonitorConfig {
 	return orEmpty(c.ServiceMonitor)
 }
@@ -144,6 +188,9 @@ func orEmpty[T any](p *T) T {
 func metricsService(t target, env Environment) *corev1.Service {
 	meta := namespaced(t.component+serviceSuffix, t.component, env)
 	meta.Labels["name"] = meta.Name
+	if t.service != "" {
+		meta.Annotations = map[string]string{servingCertificate: t.service}
+	}
 	return &corev1.Service{
 		TypeMeta:   kind(corev1.SchemeGroupVersion, "Service"),
 		ObjectMeta: meta,
@@ -186,11 +233,13 @@ func endpoint(t target, config v1beta1.MonitorConfig, env Environment) map[strin
 	return e
 }
 
-// tlsConfig has Prometheus verify certificates where it is told whom to trust. The name is that of the Service, whatever kind of monitor: certificates
+// tlsConfig has Prometheus verify certificates that can be, where it is told whom to trust. The name is that of the Service, whatever kind of monitor: certificates
 // for pods are made out to it, by cert-manager and by OpenShift.
 func tlsConfig(t target, config v1beta1.MonitorConfig, env Environment) map[string]any {
 	name := fmt.Sprintf("%s%s.%s.svc", t.component, serviceSuffix, env.Namespace)
 	switch {
+	case !t.certificate:
+		return map[string]any{"insecureSkipVerify": true}
 	case config.CASecret != "":
 		return map[string]any{"serverName": name, "ca": map[string]any{"secret": map[string]any{"name": config.CASecret, "key": corev1.ServiceAccountRootCAKey}}}
 	case config.CAFile != "":

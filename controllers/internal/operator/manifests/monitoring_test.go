@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -53,7 +54,10 @@ func TestDesiredMonitoringMatchesFile(t *testing.T) {
 			if errs := manifests.Validate(spec); len(errs) > 0 {
 				t.Fatalf("the input is not valid: %v", errs)
 			}
-			objects, err := manifests.DesiredMonitoring(spec, environment(), allOfIt)
+			env := environment()
+			env.OpenShift = strings.Contains(input, "openshift")
+			env.OperatorCertificate = strings.Contains(input, "service")
+			objects, err := manifests.DesiredMonitoring(spec, env, allOfIt)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,6 +92,32 @@ func shorten(t *testing.T, o client.Object) {
 		}
 		if len(groups) > 0 {
 			_ = unstructured.SetNestedSlice(o.Object, groups, "spec", "groups")
+		}
+	}
+}
+
+// Given OpenShift and a spec without certificates, when the pods are built, then they mount those of its service CA, which may come later; elsewhere none.
+func TestCertificatesOfOpenShift(t *testing.T) {
+	for _, openShift := range []bool{true, false} {
+		env := environment()
+		env.OpenShift = openShift
+		mounted := map[string]bool{}
+		for _, o := range manifests.Desired(v1beta1.MetalLBSpec{}, env) {
+			var pod corev1.PodSpec
+			switch o := o.(type) {
+			case *appsv1.Deployment:
+				pod = o.Spec.Template.Spec
+			case *appsv1.DaemonSet:
+				pod = o.Spec.Template.Spec
+			}
+			for _, v := range pod.Volumes {
+				if v.Secret != nil && v.Secret.Optional != nil && *v.Secret.Optional {
+					mounted[v.Secret.SecretName] = slices.Contains(pod.Containers[0].Args, "--metrics-cert-dir=/etc/metrics-certificate")
+				}
+			}
+		}
+		if both := mounted["controller-certs-secret"] && mounted["speaker-certs-secret"]; both != openShift || len(mounted) > 0 && !openShift {
+			t.Errorf("on OpenShift: %t, mounted: %v", openShift, mounted)
 		}
 	}
 }

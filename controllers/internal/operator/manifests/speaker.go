@@ -64,7 +64,7 @@ func speakerPod(spec v1beta1.MetalLBSpec, env Environment) corev1.PodTemplateSpe
 	if sum := tuningSum(spec); sum != "" {
 		template.Annotations = merged(template.Annotations, map[string]string{tuningAnnotation: sum})
 	}
-	withCertificate(pod, &pod.Containers[0], prometheusOf(spec).SpeakerMetricsTLSSecret)
+	withCertificate(pod, &pod.Containers[0], prometheusIn(spec, env).SpeakerMetricsTLSSecret)
 	forOpenShift(&template, Speaker, env)
 	return template
 }
