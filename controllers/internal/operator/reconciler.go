@@ -89,8 +89,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err != nil {
 		return reconcile.Result{}, errors.Join(problem, err)
 	}
-	if problem, err = r.update(ctx, metallb, &seen, problem); err != nil {
-		return reconcile.Result{}, err
+	again, problem := r.update(ctx, metallb, &seen, problem)
+	if again {
+		return reconcile.Result{RequeueAfter: afterConflict}, nil
 	}
 	now := r.now()
 	verdict := judge(metallb.Spec, metallb.Status.Conditions, seen, problem, now)
@@ -105,18 +106,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	return reconcile.Result{RequeueAfter: soonest(soonest(max(after, verdict.lookAgain), idleFor), seen.update.lookAgain)}, nil
 }
 
-// update takes the next step of an update of the speakers and returns what else to report as a problem. Its error is that somebody was faster,
-// which is no fault: then all is looked at again.
-func (r *Reconciler) update(ctx context.Context, metallb *v1beta1.MetalLB, seen *observed, problem error) (report, again error) {
+// afterConflict is how long the cache gets to catch up with what somebody else wrote.
+const afterConflict = 200 * time.Millisecond
+
+// update takes the next step of an update of the speakers and returns what to report as a problem, the one there is already and its own; or says
+// that somebody was faster, which is no fault: then all is to be looked at again.
+func (r *Reconciler) update(ctx context.Context, metallb *v1beta1.MetalLB, seen *observed, problem error) (again bool, report error) {
 	if _, stalled := errors.AsType[*condition.Stalled](problem); stalled {
-		return problem, nil // who goes by a spec that cannot be used?
+		return false, problem // who goes by a spec that cannot be used?
 	}
 	progress, err := r.rollOut(ctx, metallb, *seen)
 	if apierrors.IsConflict(err) {
-		return problem, err
+		return true, problem
 	}
 	seen.update = progress
-	return errors.Join(problem, err), nil
+	return false, errors.Join(problem, err)
 }
 
 // ensure validates the spec and applies what it stands for. It returns after how long that may be something else though nothing happens; 0 is never.

@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -122,6 +123,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		if err := install(flags.Arg(0)); err != nil || !o.stay {
 			return err
 		}
+		debug.FreeOSMemory() // that held the program: there is a container that waits on every node
 		<-ctx.Done()
 		return nil
 	case "prepare":
