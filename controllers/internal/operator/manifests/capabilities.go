@@ -21,6 +21,6 @@ func FRRCapabilities() []corev1.Capability {
 // user frr, and CHOWN gives a new frr.conf to that user.
 func ReloaderCapabilities() []corev1.Capability { return []corev1.Capability{"CHOWN", "DAC_OVERRIDE"} }
 
-// PrepareCapabilities are those of the container that writes FRR's first files: CHOWN gives them to the user frr, and
-// DAC_OVERRIDE lets it write them again after a node's restart, when their folder belongs to that user.
-func PrepareCapabilities() []corev1.Capability { return []corev1.Capability{"CHOWN", "DAC_OVERRIDE"} }
+// PrepareCapabilities are those of the container that writes FRR's first files: CHOWN gives them to the user frr. Their folders are volumes, in which
+// everybody in the pod may write.
+func PrepareCapabilities() []corev1.Capability { return []corev1.Capability{"CHOWN"} }

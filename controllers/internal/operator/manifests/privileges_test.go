@@ -3,7 +3,6 @@ package manifests_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -258,27 +257,33 @@ func (p pod) wrap(out string, err error) error {
 // configure gives the reloader a configuration over its socket and waits until it is in force.
 func (p pod) configure(t *testing.T, conf string) {
 	t.Helper()
+	frr.Eventually(t, time.Minute, func() error {
+		status, said, err := p.ask(t.Context(), http.MethodPut, "config", conf)
+		if err != nil || status != http.StatusOK {
+			return fmt.Errorf("status %d, %s: %w", status, said, err)
+		}
+		t.Logf("applied: %s", said)
+		return nil
+	})
+}
+
+// ask sends the reloader a request and returns what it answers.
+func (p pod) ask(ctx context.Context, method, path, body string) (status int, said string, err error) {
 	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", p.Path(shared+"/reloader.sock"))
 	}}}
 	defer client.CloseIdleConnections()
-	frr.Eventually(t, time.Minute, func() error {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://reloader/v1/config", strings.NewReader(conf))
-		if err != nil {
-			return err
-		}
-		response, err := client.Do(request)
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		said, err := io.ReadAll(response.Body)
-		if response.StatusCode != http.StatusOK {
-			return errors.Join(fmt.Errorf("%s: %s", response.Status, said), err)
-		}
-		t.Logf("applied: %s", said)
-		return err
-	})
+	request, err := http.NewRequestWithContext(ctx, method, "http://reloader/v1/"+path, strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(text), err
 }
 
 // Given FRR's container with one capability less than it is given, when FRR starts, then it says that it cannot: each is
@@ -318,6 +323,55 @@ func TestEveryCapabilityOfFRRIsNeeded(t *testing.T) {
 	}
 	if listed := len(capabilitiesOf(t, manifests.FRR)); listed != 9 {
 		t.Errorf("FRR has %d capabilities, this test tries 9", listed)
+	}
+}
+
+// Given the container that prepares FRR's files without its capability, when it runs, then it fails: it is needed. That it suffices, also after a restart of
+// the node, TestCapabilitiesSuffice shows.
+func TestTheCapabilityOfThePreparationIsNeeded(t *testing.T) {
+	if all := capabilitiesOf(t, "prepare-frr"); !slices.Equal(all, []corev1.Capability{"CHOWN"}) {
+		t.Fatalf("the preparation has the capabilities %v, this test tries CHOWN", all)
+	}
+	p := newPod(t, frr.Bookworm, buildReloader(t))
+	if out, err := p.once(t, nil, "exec "+shared+"/reloader prepare"); err == nil || !strings.Contains(out, "not permitted") {
+		t.Errorf("it does not complain: %v\n%s", err, out)
+	}
+}
+
+// Given the reloader with one capability less than it is given, when it is to apply a configuration, then it says that it cannot: each is needed.
+func TestEveryCapabilityOfTheReloaderIsNeeded(t *testing.T) {
+	reloader, all := buildReloader(t), capabilitiesOf(t, manifests.Reloader)
+	for capability, complaint := range map[corev1.Capability]string{"CHOWN": "operation not permitted", "DAC_OVERRIDE": "staticd to answer"} {
+		t.Run(string(capability), func(t *testing.T) {
+			p := newPod(t, frr.Bookworm, reloader)
+			if out, err := p.once(t, capabilitiesOf(t, "prepare-frr"), "exec "+shared+"/reloader prepare"); err != nil {
+				t.Fatalf("prepare: %v\n%s", err, out)
+			}
+			p.start(t, capabilitiesOf(t, manifests.FRR), startFRR)
+			p.AwaitReady(t)
+			less := slices.DeleteFunc(slices.Clone(all), func(c corev1.Capability) bool { return c == capability })
+			said := p.start(t, less, "exec "+shared+"/reloader run --socket "+shared+"/reloader.sock")
+			const conf = "frr defaults traditional\nlog stdout informational\nservice integrated-vtysh-config\nrouter bgp 64512\nexit\n"
+			frr.Eventually(t, time.Minute, func() error {
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				status, answer, err := p.ask(ctx, http.MethodPut, "config", conf)
+				if status == http.StatusOK {
+					t.Fatalf("it is applied: %s", answer)
+				}
+				_, waits, statusErr := p.ask(t.Context(), http.MethodGet, "status", "")
+				if statusErr != nil {
+					return statusErr
+				}
+				if all := strings.ToLower(said.String() + answer + waits); !strings.Contains(all, complaint) {
+					return fmt.Errorf("the reloader does not complain of %q: status %d, %s, %s: %w", complaint, status, answer, waits, err)
+				}
+				return nil
+			})
+		})
+	}
+	if len(all) != 2 {
+		t.Errorf("the reloader has the capabilities %v, this test tries two", all)
 	}
 }
 
