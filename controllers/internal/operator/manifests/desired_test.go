@@ -29,7 +29,7 @@ func environment() manifests.Environment {
 		MemberPort:       7946,
 		MemberlistSecret: []byte("c2VjcmV0"),
 		APIServerPorts:   []int32{443, 6443},
-		OperatorPorts:    []int32{8080, 9443},
+		OperatorPorts:    []int32{8080, 8443, 9443},
 
 		OperatorMetricsPort: 8443,
 	}
