@@ -140,7 +140,7 @@ func TestOtherNamespace(t *testing.T) {
 					look(path, inner)
 				}
 			case string:
-				if strings.Contains(v, namespace) && v != namespace+":controller" && v != namespace+":speaker" {
+				if strings.Contains(v, namespace) && !strings.HasPrefix(v, namespace+":") {
 					t.Errorf("%s: %s is %q", key, path, v)
 				}
 			}
@@ -242,14 +242,17 @@ func TestValuesOfTheOperator(t *testing.T) {
 // there is not.
 func TestValuesOfTheInstallation(t *testing.T) {
 	for values, want := range map[string]string{
-		"{}":                                     "{}",
-		"{loadBalancerClass: example.com/lb}":    "{loadBalancerClass: example.com/lb}",
-		"{controller: {logLevel: debug}}":        "{logLevel: debug}",
-		"{speaker: {logLevel: warn}}":            "{logLevel: warn}",
-		"{controller: {nodeSelector: {a: b}}}":   "{controllerNodeSelector: {a: b}}",
-		"{speaker: {nodeSelector: {a: b}}}":      "{nodeSelector: {a: b}}",
-		"{imagePullSecrets: [{name: registry}]}": "{imagePullSecrets: [{name: registry}]}",
-		"{speaker: {ignoreExcludeLB: true}}":     "{ignoreExcludeLB: true}",
+		"{}":                                   "{}",
+		"{loadBalancerClass: example.com/lb}":  "{loadBalancerClass: example.com/lb}",
+		"{controller: {logLevel: debug}}":      "{logLevel: debug}",
+		"{speaker: {logLevel: warn}}":          "{logLevel: warn}",
+		"{controller: {nodeSelector: {a: b}}}": "{controllerNodeSelector: {a: b}}",
+		"{speaker: {nodeSelector: {a: b}}}":    "{nodeSelector: {a: b}}",
+		"{prometheus: {metricsPort: 7472, serviceAccount: p, namespace: m, serviceMonitor: {enabled: false}, prometheusRule: {additionalLabels: {a: b}}}}": "{prometheus: " +
+			"{serviceAccount: p, namespace: m, serviceMonitor: {enabled: false}, prometheusRule: {additionalLabels: {a: b}}}}",
+		"{prometheus: {podMonitor: {enabled: true}}}": "{prometheus: {podMonitor: {enabled: true}}}",
+		"{imagePullSecrets: [{name: registry}]}":      "{imagePullSecrets: [{name: registry}]}",
+		"{speaker: {ignoreExcludeLB: true}}":          "{ignoreExcludeLB: true}",
 		"{speaker: {labels: {a: b}, frr: {resources: {requests: {cpu: 1m}}}, reloader: {resources: {requests: {cpu: 2m}}}}}": "{speakerConfig: {labels: {a: b}}, " +
 			"frrResources: {requests: {cpu: 1m}}, reloaderResources: {requests: {cpu: 2m}}}",
 		"{speaker: {memberlist: {enabled: false}}}":                 "{memberlist: {disabled: true}}",

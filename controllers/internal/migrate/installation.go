@@ -131,10 +131,28 @@ var flagMeanings = map[string]meaning{
 	"tls-cipher-suites":         said("--tls-cipher-suites=VALUE is not taken over: Go's own choice is served"),
 	"tls-curve-preferences":     said("--tls-curve-preferences=VALUE is not taken over: Go's own choice is served"),
 	"tls-min-version":           said("--tls-min-version=VALUE is not taken over"),
-	"metrics-cert-dir":          said("--metrics-cert-dir=VALUE is not taken over: the programs serve metrics with certificates of their own"),
+	"metrics-cert-dir":          metricsCertificate,
 	"pprof-bind-address":        said("--pprof-bind-address=VALUE is not taken over"),
 	"namespace":                 nothing, "deployment": nothing, "host": nothing, "node-name": nothing, "pod-name": nothing, "webhook-mode": nothing, "webhook-secret": nothing,
 	"webhook-http2": nothing, "disable-cert-rotation": nothing, "cert-dir": nothing, "cert-service-name": nothing,
+}
+
+// metricsCertificate takes over the Secret with the certificate of the metrics.
+func metricsCertificate(r *Report, l *Workload, folder string) {
+	secret := l.secretAt(folder)
+	if secret == "" {
+		r.add(Note, l.String(), "", "--metrics-cert-dir=%s is no Secret's: metrics are served with a certificate that the program makes", folder)
+		return
+	}
+	if r.Spec.Prometheus == nil {
+		r.Spec.Prometheus = &v1beta1.PrometheusConfig{}
+	}
+	if l.Role == RoleController {
+		r.Spec.Prometheus.ControllerMetricsTLSSecret = secret
+	} else {
+		r.Spec.Prometheus.SpeakerMetricsTLSSecret = secret
+	}
+	r.add(Keep, l.String(), "", "metrics go on being served with the certificate in Secret %s: spec.prometheus.%sMetricsTLSSecret", secret, l.Role)
 }
 
 // byEnvironment are the flags that MetalLB's programs also take from their environment.

@@ -92,6 +92,23 @@ func roleOf(l *Workload, labels map[string]string) Role {
 	return ""
 }
 
+// secretAt returns the name of the Secret that the program finds in a folder, "" if there is none.
+func (l *Workload) secretAt(folder string) string {
+	for _, c := range l.Pod.Spec.Containers {
+		for _, m := range c.VolumeMounts {
+			if c.Name != string(l.Role) || m.MountPath != folder {
+				continue
+			}
+			for _, v := range l.Pod.Spec.Volumes {
+				if v.Name == m.Name && v.Secret != nil {
+					return v.Secret.SecretName
+				}
+			}
+		}
+	}
+	return ""
+}
+
 // of returns the workloads of some roles.
 func (w *World) of(roles ...Role) []*Workload {
 	var found []*Workload
