@@ -63,7 +63,7 @@ func announcementStories() []story {
 	ip := labels{"namespace": "metallb-system", "ip": "192.0.2.1"}
 	return []story{
 		loud("MetalLBServiceNotAnnounced", "2m", one(unannounced("SessionDown"), "1x5"),
-			labels{"service": "shop/web", "reason": "SessionDown", "pod": "controller-x"}, "Nobody announces Service shop/web: SessionDown"),
+			labels{"service": "shop/web", "reason": "SessionDown"}, "Nobody announces Service shop/web: SessionDown"),
 		silent("MetalLBServiceNotAnnounced", "5m", one(unannounced("NoEndpoints"), "1x9")),
 		silent("MetalLBServiceNotAnnounced", "5m", one(unannounced("NoLocalEndpoints"), "1x9")),
 		silent("MetalLBServiceNotAnnounced", "5m", one(unannounced("SessionDown"), "1 1 stale")),
@@ -78,10 +78,12 @@ func announcementStories() []story {
 			`metallb_speaker_announced{protocol="bgp",node="node2",ip="192.0.2.1"}`: "1x9"}),
 		loud("MetalLBLayer2AddressConflict", "2m", one(conflict, "1x5"), labels{"ip": "192.0.2.1", "pod": "speaker-x"}, "Another host claims 192.0.2.1"),
 		silent("MetalLBLayer2AddressConflict", "5m", one(conflict, "1 1 0x9")),
-		loud("MetalLBLayer2Flapping", "10m", map[string]string{since("node1"): "100 100 stale _ 340 340 stale _ _ _ _", since("node2"): "_ _ 220 220 stale _ 460 460 460 460 460"},
-			ip, "192.0.2.1 came back to a node 2 times within 15 minutes"),
-		// Moved away and back once, as for a restart of the node; and long ago.
+		loud("MetalLBLayer2Flapping", "10m", map[string]string{since("node1"): "100 100 stale _ 340 340 stale _ 580 580 stale", since("node2"): "_ _ 220 220 stale _ 460 460 stale _ 700x5"},
+			ip, "192.0.2.1 came back to a node 4 times within 15 minutes"),
+		// Moved away and back once or twice, as when speakers are restarted one after the other; and long ago.
 		silent("MetalLBLayer2Flapping", "10m", map[string]string{since("node1"): "100 100 stale _ 340x9", since("node2"): "_ _ 220 220 stale"}),
+		silent("MetalLBLayer2Flapping", "10m", map[string]string{since("node1"): "100 100 stale _ 340 340 stale _ 580x9", since("node2"): "_ _ 220 220 stale",
+			since("node3"): "_ _ _ _ _ _ 460 460 stale"}),
 		silent("MetalLBLayer2Flapping", "30m", map[string]string{since("node1"): "100 stale 220 stale 340x40"}),
 		loud("MetalLBLayer2NotQuorate", "4m", one(quorate, "1 0x9"), labels{"pod": "speaker-x"}, "speaker-x is cut off from the other speakers"),
 		silent("MetalLBLayer2NotQuorate", "4m", one(quorate, "0 1x9")),

@@ -33,8 +33,24 @@ func newMetrics(of func() account) *metrics {
 	}
 }
 
-func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.account, m.updates, m.errors, m.loaded, m.stale}
+// collectors are all of them. Of the configuration only who leads has something to tell: the others have not loaded any, as they should.
+func (m *metrics) collectors(leads <-chan struct{}) []prometheus.Collector {
+	return []prometheus.Collector{m.account, m.updates, m.errors, leading{m.loaded, leads}, leading{m.stale, leads}}
+}
+
+// leading is a collector that has nothing to tell before since is closed.
+type leading struct {
+	prometheus.Collector
+	since <-chan struct{}
+}
+
+// Collect implements prometheus.Collector.
+func (l leading) Collect(out chan<- prometheus.Metric) {
+	select {
+	case <-l.since:
+		l.Collector.Collect(out)
+	default:
+	}
 }
 
 // configuration takes in what is wrong with a configuration that has been read.

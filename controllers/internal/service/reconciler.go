@@ -128,7 +128,7 @@ func SetupWithManager(mgr manager.Manager, o Options) (*Reconciler, error) {
 			return prober
 		},
 	})
-	for _, c := range r.metrics.collectors() {
+	for _, c := range r.metrics.collectors(mgr.Elected()) {
 		if err := o.Metrics.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the metrics of the allocator: %w", err)
 		}
