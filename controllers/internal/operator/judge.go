@@ -51,7 +51,7 @@ func judge(spec v1beta1.MetalLBSpec, before []metav1.Condition, seen observed, p
 	wasAvailable := meta.IsStatusConditionTrue(before, v1beta1.ConditionAvailable)
 	progressing := progress(controller, speaker)
 	v := verdict{conditions: []metav1.Condition{
-		availability(controller, speaker, wasAvailable, speaker.remark, manifests.Substituted(spec)),
+		availability(controller, speaker, wasAvailable, max(1, manifests.RolloutLimits(spec, speaker.total).Unavailable), speaker.remark, manifests.Substituted(spec)),
 		progressing,
 		degradation(controller, speaker, errors.Join(problem, refusedPods(seen.namespace, seen.podSecurity))),
 		upgradeability(progressing),
@@ -80,10 +80,10 @@ func misnamed(name string) []metav1.Condition {
 }
 
 // availability is true when the controller runs and every reachable node has its speaker. Once true it stays so while no more
-// than one speaker is missing: that is what an update does on purpose.
-func availability(controller, speaker component, before bool, remarks ...string) metav1.Condition {
+// speakers are missing than may be at a time in an update: that is what an update does on purpose.
+func availability(controller, speaker component, before bool, may int, remarks ...string) metav1.Condition {
 	missing := speaker.missing()
-	up := controller.ready > 0 && (missing == 0 || before && missing == 1 && speaker.ready > 0)
+	up := controller.ready > 0 && (missing == 0 || before && missing <= may && speaker.ready > 0)
 	c := metav1.Condition{Type: v1beta1.ConditionAvailable, Status: condition.Is(up), Reason: v1beta1.ReasonAsExpected}
 	if !up {
 		c.Reason = v1beta1.ReasonUnavailable

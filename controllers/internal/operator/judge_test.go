@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/seed-551707bd/metallb-operator/api/v1beta1"
 	"github.com/seed-551707bd/metallb-operator/controllers/internal/operator/manifests"
@@ -114,6 +115,15 @@ func TestJudge(t *testing.T) {
 		"a speaker is replaced in an update": {
 			before: available, seen: notReady(running(), "n3", waitingFor("ContainerCreating")), want: "Available Progressing",
 			look: patience,
+		},
+		"as many speakers are replaced as may be at a time": {
+			spec:   v1beta1.MetalLBSpec{SpeakerUpdate: &v1beta1.SpeakerUpdate{MaxUnavailable: new(intstr.FromInt32(2))}},
+			before: available, seen: notReady(notReady(running(), "n2", waitingFor("ContainerCreating")), "n3", waitingFor("ContainerCreating")),
+			want: "Available Progressing", look: patience,
+		},
+		"more than that are missing": {
+			before: available, seen: notReady(notReady(running(), "n2", waitingFor("ContainerCreating")), "n3", waitingFor("ContainerCreating")),
+			want: "Progressing", look: patience,
 		},
 		"a speaker takes too long": {
 			before: available, after: patience, seen: notReady(running(), "n3", corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}),
