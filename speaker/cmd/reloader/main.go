@@ -7,6 +7,7 @@
 //	reloader [run]          applies configurations and looks after FRR
 //	reloader leave          ends the BGP sessions in order; what Kubernetes
 //	                        calls before it stops the FRR container
+//	reloader alive          fails where the one that runs does not answer
 package main
 
 import (
@@ -30,6 +31,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-551707bd/metallb-operator/speaker/internal/frr"
 	"github.com/seed-551707bd/metallb-operator/speaker/internal/reload"
 )
 
@@ -135,8 +137,23 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return serve(ctx, o, stderr)
 	case "leave":
 		return leave(ctx, o, stderr)
+	case "alive":
+		return alive(ctx, o.socket)
 	}
-	return fmt.Errorf("unknown command %q: want install, prepare, run or leave", command)
+	return fmt.Errorf("unknown command %q: want install, prepare, run, leave or alive", command)
+}
+
+// aliveLimit is the time that the reloader has to answer: it does so at once, also while it gives FRR a configuration or waits for FRR.
+const aliveLimit = 5 * time.Second
+
+// alive asks the reloader that runs. What it says of FRR does not matter.
+func alive(ctx context.Context, socket string) error {
+	ctx, cancel := context.WithTimeout(ctx, aliveLimit)
+	defer cancel()
+	client := frr.New(socket)
+	defer client.Close()
+	_, err := client.Status(ctx)
+	return err
 }
 
 func install(dest string) error {

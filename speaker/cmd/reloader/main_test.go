@@ -207,11 +207,11 @@ func startProgram(t *testing.T, cmd *exec.Cmd) (printed func() string) {
 func TestGivenWrongCommandLineWhenRunThenItSaysWhatIsWanted(t *testing.T) {
 	program := build(t)
 	for want, args := range map[string][]string{
-		"want install, prepare, run or leave": {"dance"},
-		"want one argument":                   {"install"},
-		"want more than 0":                    {"run", "-drift-interval", "0s"},
-		"read --log-level":                    {"run", "-log-level", "loud"},
-		"want 0 or more":                      {"leave", "-wait", "-1s"},
+		"want install, prepare, run, leave or alive": {"dance"},
+		"want one argument":                          {"install"},
+		"want more than 0":                           {"run", "-drift-interval", "0s"},
+		"read --log-level":                           {"run", "-log-level", "loud"},
+		"want 0 or more":                             {"leave", "-wait", "-1s"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
@@ -220,4 +220,36 @@ func TestGivenWrongCommandLineWhenRunThenItSaysWhatIsWanted(t *testing.T) {
 			t.Errorf("%q: %v, %s, want %q", args, err, out, want)
 		}
 	}
+}
+
+// Given no reloader, one that runs where FRR does not, and one that hangs, when it is asked whether it lives, then only the second one does.
+func TestGivenAReloaderWhenAskedWhetherItLivesThenOnlyOneThatAnswersDoes(t *testing.T) {
+	program := build(t)
+	i := frrtest.Start(t, frrtest.Options{Release: frrtest.Releases()[0], Bare: true})
+	const shared = "/run/frr_reloader/reloader"
+	if out, err := exec.CommandContext(t.Context(), program, "install", i.Path(shared)).CombinedOutput(); err != nil {
+		t.Fatalf("install: %v\n%s", err, out)
+	}
+	inside := func(line string) error {
+		if out, err := i.Run(t.Context(), "sh", "-c", line); err != nil {
+			return fmt.Errorf("%s: %w: %s", line, err, out)
+		}
+		return nil
+	}
+	const alive = shared + " alive -socket " + shared + ".sock"
+	if inside(alive) == nil {
+		t.Error("one that does not run lives")
+	}
+	startProgram(t, i.Command(t.Context(), "sh", "-c", "echo $$ >/run/reloader.pid; exec "+shared+" run -socket "+shared+".sock"))
+	frrtest.Eventually(t, frrtest.Patience, func() error { return inside(alive) })
+	if err := inside("kill -STOP $(cat /run/reloader.pid)"); err != nil {
+		t.Fatal(err)
+	}
+	if inside(alive) == nil {
+		t.Error("one that hangs lives")
+	}
+	if err := inside("kill -CONT $(cat /run/reloader.pid)"); err != nil {
+		t.Fatal(err)
+	}
+	frrtest.Eventually(t, frrtest.Patience, func() error { return inside(alive) })
 }

@@ -3,8 +3,12 @@ package manifests_test
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,6 +81,24 @@ func TestEveryFieldHasAnEffect(t *testing.T) {
 	for path := range withoutEffect {
 		if !listed[path] {
 			t.Errorf("%s is listed as without effect, but the spec has no such field", path)
+		}
+	}
+}
+
+// Given the fields of the spec, when docs/install.md is read, then its table of what can be set names each.
+func TestEveryFieldIsInTheDocs(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(top, "docs/install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "\n## What can be set\n")
+	if table, _, _ = strings.Cut(table, "\n## "); !found {
+		t.Fatal("docs/install.md has no section What can be set")
+	}
+	for field := range reflect.TypeFor[v1beta1.MetalLBSpec]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if !regexp.MustCompile("`" + name + "[`.]").MatchString(table) {
+			t.Errorf("docs/install.md does not name spec.%s", name)
 		}
 	}
 }

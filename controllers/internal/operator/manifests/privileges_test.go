@@ -188,6 +188,13 @@ func TestCapabilitiesSuffice(t *testing.T) {
 			p.start(t, capabilitiesOf(t, manifests.Reloader), "exec "+shared+"/reloader run --socket "+shared+"/reloader.sock")
 			base := "frr defaults traditional\nlog stdout informational\nservice integrated-vtysh-config\n"
 			p.configure(t, base+"router bgp 64512\n bgp router-id 192.0.2.1\n no bgp ebgp-requires-policy\n neighbor 192.0.2.9 remote-as 64513\n neighbor 192.0.2.9 bfd\nexit\n")
+			alive := shared + "/reloader alive --socket " + shared + "/reloader.sock" // the probe's, in another folder
+			if command := containerOf(t, manifests.Reloader).LivenessProbe.Exec.Command; command[1] != "alive" {
+				t.Errorf("the probe of the reloader is %q", command)
+			}
+			if err := p.wrap(p.once(t, capabilitiesOf(t, manifests.Reloader), alive)); err != nil {
+				t.Errorf("the reloader runs, and its probe fails: %v", err)
+			}
 			// A command that deltas do not know takes the long way.
 			p.configure(t, base+"ip route 198.51.100.0/24 blackhole\n")
 			// The daemon that this starts keeps the script's output open.

@@ -170,6 +170,9 @@ func reloaderContainer(spec v1beta1.MetalLBSpec, env Environment) corev1.Contain
 	c := container(Reloader, env.FRRImage, 0, ReloaderCapabilities()...)
 	c.Command = []string{reloaderProgram, "run"}
 	c.Args = []string{"--log-level=" + reloaderLogLevel(spec.LogLevel)}
+	// It answers whatever FRR does, so that one that does not for a minute and a half hangs; another one in its place disturbs no session.
+	c.StartupProbe = execProbe(2, 60, reloaderProgram, "alive")
+	c.LivenessProbe = execProbe(30, 3, reloaderProgram, "alive")
 	c.Resources = resourcesOr(spec.ReloaderResources, requests("10m", "32Mi"))
 	c.VolumeMounts = frrMounts()
 	return c
