@@ -109,8 +109,8 @@ func sessions() Dashboard {
 // columns is how many columns a row of a dashboard has.
 const columns = 12
 
-// JSON returns the dashboard as Grafana imports it. The form is an old one, with rows and the panel "graph": Grafana brings it up to date when it reads
-// it, and OpenShift's console reads no other.
+// JSON returns the dashboard as Grafana imports it. The form is an old one, with rows and the panel "graph", which Grafana brings up to date when it
+// reads it: the form of the dashboards that OpenShift's own monitoring brings along for its console.
 func (d Dashboard) JSON() ([]byte, error) {
 	var rows []any
 	id := 0
