@@ -201,14 +201,19 @@ func (l *Lab) poll(ctx context.Context, what string, try func(ctx context.Contex
 
 // LoadImage imports an image archive into every node that is on.
 func (l *Lab) LoadImage(ctx context.Context, archive string) error {
+	return l.onNodes(func(node string) error { return l.loadInto(ctx, node, archive) })
+}
+
+// onNodes does something on all nodes that are on, at the same time.
+func (l *Lab) onNodes(do func(node string) error) error {
 	s, err := l.state()
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	for _, m := range s.sorted() {
 		if m.Kind == kindNode && m.Process.alive() {
-			group.Go(func() error { return l.loadInto(ctx, m.Name, archive) })
+			group.Go(func() error { return do(m.Name) })
 		}
 	}
 	return group.Wait()

@@ -49,6 +49,8 @@ type Options struct {
 	WithoutPrograms bool
 	// Images are paths of further image archives ("docker save") that every node begins with.
 	Images []string
+	// OLM has every node begin with the image of the Operator Lifecycle Manager, which Lab.OLM names.
+	OLM bool
 	// APIServerFlags are added to the command line of kube-apiserver.
 	APIServerFlags []string
 	// Folder holds the state of labs. Default /var/tmp/metallb-lab; on the disk of the cache, images cost neither room nor time.

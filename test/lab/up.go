@@ -70,7 +70,7 @@ func Prepare(ctx context.Context, o Options) error {
 		return err
 	}
 	// For tests of the OLM package, with and without a lab.
-	if _, err := w.OPM(ctx); err != nil {
+	if _, err := w.LifecycleImage(ctx); err != nil {
 		return err
 	}
 	if _, err := w.BundleValidator(ctx); err != nil {
@@ -217,6 +217,13 @@ func makeStore(ctx context.Context, w *assets.Workshop, o Options) (string, erro
 	stable, err := w.StableImages(ctx)
 	if err != nil {
 		return "", err
+	}
+	if o.OLM {
+		image, err := w.LifecycleImage(ctx)
+		if err != nil {
+			return "", err
+		}
+		stable = append(stable, image)
 	}
 	var changing []assets.Image
 	for _, path := range o.Images {

@@ -105,6 +105,7 @@ func up(p *place) *cobra.Command {
 	c.Flags().StringVar(&routerConfig, "router-config", "", "file with the router's frr.conf (default: every node as neighbor, AS 64512 on both sides)")
 	c.Flags().BoolVar(&o.WithoutPrograms, "without-programs", false, "leave out the image of this project's own programs")
 	c.Flags().StringArrayVar(&o.Images, "image", nil, "archive of a further image that every node has (repeatable)")
+	c.Flags().BoolVar(&o.OLM, "olm", false, "every node has the image of the Operator Lifecycle Manager")
 	c.Flags().StringArrayVar(&o.APIServerFlags, "api-flag", nil, "further flag of kube-apiserver (repeatable)")
 	return c
 }
