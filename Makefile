@@ -15,7 +15,7 @@ export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache$(CURDIR)
 PROGRAMS := operator controller kubectl-metallb speaker reloader
 LAB := $(GO) run ./test/lab/cmd/lab
 # Packages whose tests bring up whole clusters; they run beside each other, after everything else.
-CLUSTER_TESTS := ./test/lab ./test/e2e
+CLUSTER_TESTS := ./test/lab ./test/olm/cluster ./test/e2e
 BENCH_COUNT ?= 20
 BENCH_SOAK ?= 30m
 
@@ -73,6 +73,10 @@ bench-bgp: ## Print those of BGP alone: single changes among many, a link that i
 .PHONY: bench-l2
 bench-l2: ## Print those of layer 2 alone (8 to 9 minutes).
 	$(GO) test -timeout 60m -run '^$$' -bench . -skip Soak -benchtime $(BENCH_COUNT)x -count 1 ./test/bench/layer2
+
+.PHONY: bench-olm
+bench-olm: ## Print how long it takes in a fresh cluster from a Subscription to the first answer of a Service (2 minutes).
+	$(GO) test -timeout 30m -count 1 -v ./test/olm/cluster -ginkgo.focus 'A Subscription (installs|leads)'
 
 .PHONY: bench-soak
 bench-soak: ## Count false take-overs on layer 2 while all processors are busy, for BENCH_SOAK.
