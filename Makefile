@@ -14,7 +14,7 @@ LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache$(CURDIR)
 PROGRAMS := operator controller kubectl-metallb speaker reloader
 LAB := $(GO) run ./test/lab/cmd/lab
-# Packages whose tests bring up whole clusters; they run beside each other, after everything else.
+# Packages whose tests bring up whole clusters. They wait more than they work, so they run beside each other and beside everything else.
 CLUSTER_TESTS := ./test/lab ./test/olm/cluster ./test/e2e
 BENCH_COUNT ?= 20
 BENCH_SOAK ?= 30m
@@ -44,7 +44,8 @@ demo-down: ## Take the demo's cluster down.
 	$(GO) run ./test/demo -down
 
 .PHONY: test
-test: prepare vet test-unit test-cluster ## Run every test: unit, golden, property, real API server, real FRR, real cluster (root; Debian).
+test: prepare vet ## Run every test: unit, golden, property, real API server, real FRR, real cluster (root; Debian).
+	$(MAKE) --no-print-directory --jobs=2 test-unit test-cluster
 
 .PHONY: prepare
 prepare: ## Build and fetch what tests need and the cache has not: Kubernetes, root file systems, images.
