@@ -120,6 +120,10 @@ func TestAnAssessmentFollowsFromWhatThereIsAlone(t *testing.T) {
 			all[i] = &in.Services[i]
 		}
 		again := shuffled(t, in)
+		for i := range again.Services {
+			// On layer 2 the order of a Service's addresses has a meaning: which node is to have which.
+			again.Services[i].Addresses = all[slices.IndexFunc(all, func(s *announce.Service) bool { return s.Key == again.Services[i].Key })].Addresses
+		}
 		for _, svc := range all {
 			// One survey is asked about many Services, one after the other.
 			got := announce.Assess(svc, heard, func() []announce.View { return survey.Of(svc.Key, all) })
