@@ -20,6 +20,12 @@ func (p *Product) Apply(ctx context.Context, yaml string) error {
 	return p.kubectlWith(ctx, yaml, "apply", "--server-side", "--force-conflicts", "-f", "-")
 }
 
+// Try has the API server judge objects as Apply would, and changes nothing. While an operator is replaced, nobody is asked about edits: what is to be
+// refused is tried, until it is.
+func (p *Product) Try(ctx context.Context, yaml string) error {
+	return p.kubectlWith(ctx, yaml, "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-")
+}
+
 // Delete deletes objects given as YAML documents, the last first, and waits until they are gone; missing ones are no error. The order
 // matters: an object that others use can't be deleted before them.
 func (p *Product) Delete(ctx context.Context, yaml string) error {
