@@ -13,12 +13,18 @@ import (
 	"github.com/seed-551707bd/metallb-operator/test/port"
 )
 
-// Instance is a Prometheus that runs until the test ends.
+// Instance is a Prometheus that runs.
 type Instance struct {
 	address string
+	client  *http.Client
 }
 
-// Start runs Prometheus with a configuration and returns when it is ready. The test fails where that does not come about.
+// At returns the Prometheus that serves its API at an address, which the client reaches.
+func At(address string, client *http.Client) *Instance {
+	return &Instance{address: address, client: client}
+}
+
+// Start runs Prometheus with a configuration until the test ends, and returns when it is ready. The test fails where that does not come about.
 func Start(tb testing.TB, config string) *Instance {
 	tb.Helper()
 	folder := tb.TempDir()
@@ -26,8 +32,8 @@ func Start(tb testing.TB, config string) *Instance {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	i := &Instance{address: fmt.Sprintf("127.0.0.1:%d", port.Free(tb))}
-	cmd, err := command(tb.Context(), "prometheus", "--config.file="+file, "--storage.tsdb.path="+filepath.Join(folder, "data"),
+	i := At(fmt.Sprintf("127.0.0.1:%d", port.Free(tb)), &http.Client{Timeout: 10 * time.Second})
+	cmd, err := Command(tb.Context(), "prometheus", "--config.file="+file, "--storage.tsdb.path="+filepath.Join(folder, "data"),
 		"--web.listen-address="+i.address, "--log.level=warn")
 	if err != nil {
 		tb.Fatal(err)
@@ -110,8 +116,7 @@ func (i *Instance) Targets() ([]Target, error) {
 
 // get asks Prometheus's API (https://prometheus.io/docs/prometheus/latest/querying/api/).
 func (i *Instance) get(path string, query url.Values, into any) error {
-	c := &http.Client{Timeout: 10 * time.Second}
-	response, err := c.Get("http://" + i.address + path + "?" + query.Encode())
+	response, err := i.client.Get("http://" + i.address + path + "?" + query.Encode())
 	if err != nil {
 		return err
 	}

@@ -21,8 +21,8 @@ const (
 	packages = "base-files dash prometheus"
 )
 
-// command prepares one of the package's programs. It is run by the loader and with the libraries it came with, but sees the files of the machine.
-func command(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {
+// Command prepares one of the package's programs, prometheus or promtool. It is run by the loader and with the libraries it came with, but sees the files of the machine.
+func Command(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {
 	root, err := debian.Root(ctx, "prometheus", release, packages)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func command(ctx context.Context, name string, args ...string) (*exec.Cmd, error
 // Promtool runs promtool in a folder and returns what it printed. The error is that it found something wrong.
 func Promtool(tb testing.TB, folder string, args ...string) (string, error) {
 	tb.Helper()
-	cmd, err := command(tb.Context(), "promtool", args...)
+	cmd, err := Command(tb.Context(), "promtool", args...)
 	if err != nil {
 		tb.Fatal(err)
 	}
