@@ -16,6 +16,8 @@ PROGRAMS := operator controller kubectl-metallb speaker reloader
 LAB := $(GO) run ./test/lab/cmd/lab
 # Packages whose tests bring up whole clusters. They wait more than they work, so they run beside each other and beside everything else.
 CLUSTER_TESTS := ./test/lab ./test/olm/cluster ./test/e2e
+# The specs of ./test/e2e that have a cluster of their own, by how their names begin: those that wait longest.
+SLOW_SPECS := A drain|A speaker.s pod that is deleted|An update|An installation for layer 2 alone
 BENCH_COUNT ?= 20
 BENCH_SOAK ?= 30m
 
@@ -45,7 +47,7 @@ demo-down: ## Take the demo's cluster down.
 
 .PHONY: test
 test: prepare vet ## Run every test: unit, golden, property, real API server, real FRR, real cluster (root; Debian).
-	$(MAKE) --no-print-directory --jobs=2 test-unit test-cluster
+	$(MAKE) --no-print-directory --jobs=4 test-unit test-cluster
 
 .PHONY: prepare
 prepare: ## Build and fetch what tests need and the cache has not: Kubernetes, root file systems, images.
@@ -55,9 +57,17 @@ prepare: ## Build and fetch what tests need and the cache has not: Kubernetes, r
 test-unit: ## Run the tests that need no cluster (some start a real API server or real FRR daemons: they wait more than they work).
 	$(GO) test -timeout 20m -p 3 -parallel 4 $$($(GO) list ./... | grep -v -x -F -f <($(GO) list $(CLUSTER_TESTS)))
 
-.PHONY: test-cluster
-test-cluster: ## Run the tests that bring up real clusters.
-	$(GO) test -timeout 40m -p 2 $(CLUSTER_TESTS)
+.PHONY: test-cluster test-labs test-e2e test-e2e-slow
+test-cluster: test-e2e-slow test-e2e test-labs ## Run the tests that bring up real clusters (--jobs=3: beside each other).
+
+test-e2e:
+	$(GO) test -timeout 40m ./test/e2e -ginkgo.fail-on-empty -ginkgo.skip "$(SLOW_SPECS)"
+
+test-e2e-slow:
+	$(GO) test -timeout 40m ./test/e2e -lab e2eslow -ginkgo.fail-on-empty -ginkgo.focus "$(SLOW_SPECS)"
+
+test-labs:
+	$(GO) test -timeout 40m -p 1 $(filter-out ./test/e2e,$(CLUSTER_TESTS))
 
 .PHONY: bench
 bench: ## Print the figures of docs/benchmarks.md (root; Debian; about 45 minutes).

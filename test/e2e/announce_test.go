@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -120,7 +121,8 @@ spec: {communities: [{name: blue, value: "64512:77"}, {name: wide, value: "large
 		Eventually(announced(ctx, "why")).Should(HavePrefix("False NoMatchingAdvertisement: no node announces 198.51.100.128: "))
 		By("adding an advertisement")
 		apply(ctx, advertisement("why", "why", ", peers: [router, spy]"))
-		Eventually(announced(ctx, "why")).Should(Equal("True Announced: announced by BGP from 2 nodes to BGPPeers router, spy"))
+		// Which node was heard of first is told at once; a message that only says more waits for half a minute.
+		Eventually(announced(ctx, "why")).WithTimeout(time.Minute).Should(Equal("True Announced: announced by BGP from 2 nodes to BGPPeers router, spy"))
 		By("deleting the pods")
 		Expect(cluster.Delete(ctx, documents(web("n1"), web("n2")))).To(Succeed())
 		Eventually(announced(ctx, "why")).Should(And(HavePrefix("False NoLocalEndpoints: no node announces 198.51.100.128: the Service has no serving endpoint, "),

@@ -5,6 +5,7 @@ package e2e_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -18,8 +19,10 @@ import (
 	"github.com/seed-551707bd/metallb-operator/test/product"
 )
 
+// prefix is the lab's. Parts of this suite can run at once, each in a lab of its own.
+var prefix = flag.String("lab", "e2e", "prefix of the lab")
+
 const (
-	prefix       = "e2e"
 	clusterNodes = 3
 	// nodes is how many of them, the first ones, have BGP sessions.
 	nodes = 2
@@ -43,10 +46,10 @@ func TestEndToEnd(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	say := func(format string, args ...any) { fmt.Fprintf(GinkgoWriter, format+"\n", args...) }
-	down := func(ctx SpecContext) { Expect(lab.Down(ctx, "", prefix, say)).To(Succeed()) }
+	down := func(ctx SpecContext) { Expect(lab.Down(ctx, "", *prefix, say)).To(Succeed()) }
 	down(ctx) // what a run left that was killed
 	DeferCleanup(down, NodeTimeout(2*time.Minute))
-	l, err := lab.Up(ctx, lab.Options{Prefix: prefix, Nodes: clusterNodes, RouterConfig: lab.DefaultRouterConfig(nodes), Progress: say})
+	l, err := lab.Up(ctx, lab.Options{Prefix: *prefix, Nodes: clusterNodes, RouterConfig: lab.DefaultRouterConfig(nodes), Progress: say})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(l.AddHost(ctx, lab.Host{Name: station, Host: stationHost})).To(Succeed())
 	spy, err = l.AddGoBGP(ctx, lab.GoBGP{Name: "spy", Host: spyHost, ASN: spyASN, Neighbors: lab.NodeGoBGPNeighbors(nodes, 64512)})
