@@ -85,6 +85,9 @@ func TestGivenALabOfTwoNodesWhenItIsUsedAndBrokenThenItBehavesLikeACluster(t *te
 func bringUp(t *testing.T, o lab.Options) *lab.Lab {
 	t.Helper()
 	o.Progress = t.Logf
+	if err := lab.Down(t.Context(), o.Folder, o.Prefix, t.Logf); err != nil { // what a run left that was killed
+		t.Fatal(err)
+	}
 	began := time.Now()
 	l, err := lab.Up(t.Context(), o)
 	if err != nil {
