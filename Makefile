@@ -14,7 +14,7 @@ LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache$(CURDIR)
 PROGRAMS := operator controller kubectl-metallb speaker reloader
 LAB := $(GO) run ./test/lab/cmd/lab
-# Packages whose tests bring up whole clusters. They wait more than they work, so they run beside each other and beside everything else.
+# Packages whose tests bring up whole clusters. They wait more than they work, so they run beside each other, after everything else.
 CLUSTER_TESTS := ./test/lab ./test/olm/cluster ./test/e2e
 # The specs of ./test/e2e that have a cluster of their own, by how their names begin: those that wait longest.
 SLOW_SPECS := A drain|A speaker.s pod that is deleted|An update|An installation for layer 2 alone
@@ -46,8 +46,8 @@ demo-down: ## Take the demo's cluster down.
 	$(GO) run ./test/demo -down
 
 .PHONY: test
-test: prepare vet ## Run every test: unit, golden, property, real API server, real FRR, real cluster (root; Debian).
-	$(MAKE) --no-print-directory --jobs=4 test-unit test-cluster
+test: prepare vet test-unit ## Run every test: unit, golden, property, real API server, real FRR, real cluster (root; Debian).
+	$(MAKE) --no-print-directory --jobs=3 test-cluster
 
 .PHONY: prepare
 prepare: ## Build and fetch what tests need and the cache has not: Kubernetes, root file systems, images.

@@ -150,7 +150,11 @@ func TestGivenADrainedPoolWhenServicesAskForAddressesThenTheyGetNoneOfItAndThose
 	w.controller(t)
 	w.create(t, "web")
 	w.expect(t, "web", "192.0.2.0")
-	w.editPool(t, p, func(p *v1beta1.IPAddressPool) { p.Spec.Disabled = true })
+	w.create(t, "waits", annotated(v1beta1.AnnotationLoadBalancerIPs, "192.0.2.9"))
+	w.expectCondition(t, "waits", "False ")
+	// One that waits shows when the controller knows of the edit: a Service that it hears of before gets an address.
+	w.editPool(t, p, func(p *v1beta1.IPAddressPool) { p.Spec.Disabled, p.Spec.Addresses = true, []string{"192.0.2.0/28"} })
+	w.expectCondition(t, "waits", "False PoolDisabled")
 	w.create(t, "auto")
 	w.expectCondition(t, "auto", "False ")
 	w.create(t, "asks", annotated(v1beta1.AnnotationLoadBalancerIPs, "192.0.2.1"))
