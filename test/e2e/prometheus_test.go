@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/seed-551707bd/metallb-operator/config/monitoring"
 	"github.com/seed-551707bd/metallb-operator/test/lab"
@@ -22,7 +25,8 @@ import (
 // prometheusAddress is where Prometheus answers, in the control plane's network.
 const prometheusAddress = "127.0.0.1:9090"
 
-// scrapes is what docs/monitoring.md says for a Prometheus without the Prometheus operator, run outside of a pod.
+// scrapes is what docs/monitoring.md says for a Prometheus without the Prometheus operator, but for how it finds the pods: Debian's is built without
+// Kubernetes' service discovery.
 const scrapes = `
 global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
 rule_files: [%[1]s/rules.yaml]
@@ -31,12 +35,27 @@ scrape_configs:
     scheme: https
     tls_config: {insecure_skip_verify: true}
     authorization: {credentials_file: %[1]s/token}
-    kubernetes_sd_configs: [{role: pod, namespaces: {names: [metallb-system]}, kubeconfig_file: %[2]s}]
-    relabel_configs:
-      - {source_labels: [__meta_kubernetes_pod_container_port_name], regex: monitoring|metrics, action: keep}
-      - {source_labels: [__meta_kubernetes_namespace], target_label: namespace}
-      - {source_labels: [__meta_kubernetes_pod_name], target_label: pod}
-`
+    static_configs:
+%[2]s`
+
+// targets are the pods' ports that the documented configuration keeps, as static_configs.
+func targets(ctx context.Context) string {
+	GinkgoHelper()
+	var pods corev1.PodList
+	Expect(cluster.Client.List(ctx, &pods, client.InNamespace(product.Namespace))).To(Succeed())
+	var text strings.Builder
+	for _, pod := range pods.Items {
+		for _, container := range pod.Spec.Containers {
+			for _, port := range container.Ports {
+				if port.Name == "monitoring" || port.Name == "metrics" {
+					fmt.Fprintf(&text, "      - {targets: [\"%s\"], labels: {namespace: %s, pod: %s}}\n",
+						net.JoinHostPort(pod.Status.PodIP, fmt.Sprint(port.ContainerPort)), pod.Namespace, pod.Name)
+				}
+			}
+		}
+	}
+	return text.String()
+}
 
 // watched runs Prometheus in the control plane's network until the spec ends, with the token of a ServiceAccount that may read metrics.
 func watched(ctx context.Context) *prometheus.Instance {
@@ -51,7 +70,7 @@ func watched(ctx context.Context) *prometheus.Instance {
 	Expect(err).NotTo(HaveOccurred())
 	folder := GinkgoT().TempDir()
 	for name, text := range map[string]string{
-		"token": strings.TrimSpace(token), "rules.yaml": string(monitoring.RulesFile()), "prometheus.yaml": fmt.Sprintf(scrapes, folder, cluster.KubeconfigFile()),
+		"token": strings.TrimSpace(token), "rules.yaml": string(monitoring.RulesFile()), "prometheus.yaml": fmt.Sprintf(scrapes, folder, targets(ctx)),
 	} {
 		Expect(os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600)).To(Succeed())
 	}
@@ -70,7 +89,7 @@ func watched(ctx context.Context) *prometheus.Instance {
 }
 
 var _ = Describe("Prometheus", func() {
-	It("finds and reads all programs, and its alerts see a router that does not answer", func(ctx SpecContext) {
+	It("reads all programs, and its alerts see a router that does not answer", func(ctx SpecContext) {
 		const address, nobody = "203.0.113.226", "192.168.126.251"
 		apply(ctx, documents(peering, web("n1"), pool("watched", address+"/32"), advertisement("watched", "watched", ""), echo("watched", "")))
 		Eventually(nextHops(host(address))).Should(Equal(nodes4(1, 2)))
